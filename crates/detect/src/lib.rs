@@ -1,0 +1,2 @@
+//! Compiles Sigma rules and runs them over records, with an explanation for every verdict.
+#![forbid(unsafe_code)]

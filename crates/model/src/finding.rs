@@ -1,0 +1,275 @@
+//! Findings (告警): what a detector says of one or more events, and why.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use crate::attack::Attacks;
+use crate::{Entity, EventUid, FindingUid, Severity, Timestamp, ocsf};
+
+/// What kind of detector made a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleKind {
+    /// A Sigma rule on a single event.
+    Sigma,
+    /// A Sigma correlation rule on a group of events.
+    Correlation,
+}
+
+/// What people need to know about the rule behind a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleInfo {
+    /// The Sigma id (a UUID), or the rule's name or file when it has none.
+    pub id: String,
+    /// What kind of rule.
+    pub kind: RuleKind,
+    /// A digest of the rule's text: findings of a changed rule are new findings.
+    pub version: String,
+    /// English title.
+    pub title: String,
+    /// Chinese title, if the rule carries one (`title_zh`).
+    pub title_zh: Option<String>,
+    /// What it means, in English.
+    pub description: String,
+    /// What it means, in Chinese (`description_zh`).
+    pub description_zh: Option<String>,
+    /// Sigma level.
+    pub severity: Severity,
+    /// Sigma status (`stable`, `test`, `experimental` …).
+    pub status: String,
+    /// Sigma tags as written.
+    pub tags: Vec<String>,
+    /// What else may look like it.
+    pub falsepositives: Vec<String>,
+    /// Where to read more.
+    pub references: Vec<String>,
+    /// Who wrote it.
+    pub author: String,
+    /// The file it was read from.
+    pub file: String,
+}
+
+impl RuleInfo {
+    /// What its tags say of ATT&CK.
+    #[must_use]
+    pub fn attacks(&self) -> Attacks {
+        Attacks::from_tags(self.tags.iter().map(String::as_str))
+    }
+}
+
+/// One field that made a rule match: the smallest proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldMatch {
+    /// The record's own field name; empty for a keyword found anywhere.
+    pub field: String,
+    /// Its value, cut to 1,024 bytes.
+    pub value: String,
+    /// What the rule asked of it, as the rule writes it (`Image|endswith: '\cmd.exe'`).
+    pub pattern: String,
+    /// The rule's selection it belongs to.
+    pub selection: String,
+}
+
+/// Where an event stands, so that a person finds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The file; archive members as `a.zip!inner`. For live telemetry, the source.
+    pub file: String,
+    /// 1-based line (the first line of a multi-line record), array index + 1, or `EventRecordID`.
+    pub record: u64,
+}
+
+/// Which way an attack goes, seen from the bureau's own networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From outside to inside (外对内).
+    Inbound,
+    /// From inside to outside (内对外).
+    Outbound,
+    /// Between own hosts, or on one (横向).
+    Lateral,
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Tried (企图).
+    Attempt,
+    /// Worked (成功).
+    Success,
+    /// The target is in the attacker's hands (失陷).
+    Compromise,
+    /// Not known (未知).
+    #[default]
+    Unknown,
+}
+
+/// The evidence of one event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The event.
+    pub event: EventUid,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Where it stands.
+    pub place: Option<Place>,
+    /// Product that recorded it (`content/products.yaml`).
+    pub product: String,
+    /// The fields that matched.
+    pub matches: Vec<FieldMatch>,
+    /// OCSF evidence artifacts of the event (`process`, `src_endpoint`, `http_request` …).
+    pub artifacts: Map<String, Json>,
+}
+
+/// OCSF objects of an event that serve as evidence artifacts.
+const ARTIFACTS: [&str; 17] = [
+    "actor",
+    "api",
+    "connection_info",
+    "container",
+    "database",
+    "device",
+    "dst_endpoint",
+    "email",
+    "file",
+    "http_request",
+    "http_response",
+    "job",
+    "process",
+    "query",
+    "script",
+    "src_endpoint",
+    "user",
+];
+
+impl Evidence {
+    /// The artifacts out of an event's JSON.
+    #[must_use]
+    pub fn artifacts_of(event: &Map<String, Json>) -> Map<String, Json> {
+        ARTIFACTS.iter().filter_map(|name| Some(((*name).to_owned(), event.get(*name)?.clone()))).collect()
+    }
+
+    fn to_json(&self) -> Json {
+        let mut evidence = self.artifacts.clone();
+        evidence.insert(
+            "data".into(),
+            json!({
+                "file": self.place.as_ref().map(|place| &place.file),
+                "record": self.place.as_ref().map(|place| place.record),
+                "matches": self.matches,
+                "event_uid": self.event,
+                "time": self.time,
+                "product": self.product,
+            }),
+        );
+        Json::Object(evidence)
+    }
+}
+
+/// A detector's verdict, with its proof. Shown to people as 告警.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Its id: a hash of rule, rule version and events, so that a re-evaluation finds the same one.
+    pub uid: FindingUid,
+    /// The rule.
+    pub rule: Arc<RuleInfo>,
+    /// How bad.
+    pub severity: Severity,
+    /// Time of its first event.
+    pub first_seen: Timestamp,
+    /// Time of its last event.
+    pub last_seen: Timestamp,
+    /// How many events it stands for.
+    pub count: u64,
+    /// Its events' evidence: at most [`Finding::MAX_EVIDENCES`], the first ones.
+    pub evidences: Vec<Evidence>,
+    /// For a correlation: what its events have in common, (field, value).
+    pub group: Vec<(String, String)>,
+    /// The things it is about.
+    pub entities: Vec<Entity>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why we think so, in words; empty when the outcome is unknown.
+    pub outcome_proof: String,
+}
+
+impl Finding {
+    /// How many events keep their evidence inside the finding; the others are counted, and found by search.
+    pub const MAX_EVIDENCES: usize = 20;
+
+    /// The finding as an OCSF Detection Finding (class 2004).
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let class = ocsf::class(ocsf::DETECTION_FINDING);
+        let rule = &self.rule;
+        let observables: Vec<Json> = self
+            .entities
+            .iter()
+            .map(|entity| {
+                let (type_id, type_name) = entity.kind.observable();
+                json!({ "name": entity.kind.name(), "type_id": type_id, "type": type_name, "value": entity.value })
+            })
+            .collect();
+        let group: Vec<Json> =
+            self.group.iter().map(|(field, value)| json!({ "field": field, "value": value })).collect();
+        let unmapped = json!({
+            "direction": self.direction,
+            "outcome": self.outcome,
+            "outcome_proof": self.outcome_proof,
+            "title_zh": rule.title_zh,
+            "description_zh": rule.description_zh,
+            "falsepositives": rule.falsepositives,
+            "group": group,
+        });
+        json!({
+            "class_uid": ocsf::DETECTION_FINDING,
+            "class_name": class.map(|class| class.caption),
+            "category_uid": class.map(|class| class.category_uid),
+            "category_name": class.map(|class| class.category),
+            "activity_id": 1,
+            "activity_name": "Create",
+            "type_uid": u64::from(ocsf::DETECTION_FINDING) * 100 + 1,
+            "type_name": "Detection Finding: Create",
+            "severity_id": self.severity.id(),
+            "severity": self.severity.caption(),
+            "status_id": 1,
+            "status": "New",
+            "is_alert": true,
+            "time": self.last_seen.millis(),
+            "start_time": self.first_seen.millis(),
+            "end_time": self.last_seen.millis(),
+            "count": self.count,
+            "message": rule.title,
+            "metadata": {
+                "version": ocsf::VERSION,
+                "uid": self.uid,
+                "product": { "name": "Wanglou", "vendor_name": "Wanglou", "version": env!("CARGO_PKG_VERSION") },
+            },
+            "finding_info": {
+                "uid": self.uid,
+                "title": rule.title,
+                "desc": rule.description,
+                "first_seen_time": self.first_seen.millis(),
+                "last_seen_time": self.last_seen.millis(),
+                "attacks": rule.attacks().to_json(),
+                "analytic": { "uid": rule.id, "name": rule.title, "type_id": 1, "type": "Rule", "version": rule.version },
+                "related_events": self.evidences.iter().map(|e| json!({ "uid": e.event })).collect::<Vec<_>>(),
+                "related_events_count": self.count,
+                "src_url": rule.references.first(),
+                "types": rule.tags,
+            },
+            "evidences": self.evidences.iter().map(Evidence::to_json).collect::<Vec<_>>(),
+            "observables": observables,
+            "unmapped": unmapped,
+        })
+    }
+}

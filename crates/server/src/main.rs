@@ -1,0 +1,4 @@
+//! Wanglou, the city security situational-awareness platform.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Fixtures and helpers for tests: sample records, corpora when present, a fake clock.
+#![forbid(unsafe_code)]
