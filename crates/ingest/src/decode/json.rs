@@ -1,0 +1,1 @@
+//! JSON objects, straight into a flat field map.

@@ -1,0 +1,1 @@
+//! Finds out from its first bytes what a piece of input is.

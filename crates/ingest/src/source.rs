@@ -1,0 +1,1 @@
+//! Where live telemetry comes from: sockets and watched folders.

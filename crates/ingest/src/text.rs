@@ -1,0 +1,1 @@
+//! Text in whatever encoding it comes, to UTF-8.
