@@ -1,2 +1,23 @@
 //! Compiles Sigma rules and runs them over records, with an explanation for every verdict.
+//!
+//! The life of a rule: [`rules::read`] finds its text, [`compile`] parses it (with positions, so that a
+//! [`Diagnostic`] can point at what is wrong), resolves its fields through the [`Taxonomy`] and joins it with all other
+//! rules into one [`Engine`]. The engine tells which rules match a record; [`Engine::finding`] says why; the
+//! [`Correlator`] counts such matches over time for correlation rules.
+//!
+//! The room knows records, events and findings, and nothing of files (but for `rules::read`), sockets or stores.
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "the parser and the engine behind this interface land next")]
+
+mod correlate;
+mod diagnostic;
+mod engine;
+pub mod rules;
+mod taxonomy;
+mod yaml;
+
+pub use correlate::Correlator;
+pub use diagnostic::{Diagnostic, DiagnosticSeverity};
+pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile};
+pub use rules::RuleFile;
+pub use taxonomy::{Taxonomy, TaxonomyError};
