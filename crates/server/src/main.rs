@@ -1,4 +1,13 @@
-//! Wanglou, the city security situational-awareness platform.
+//! Wanglou 望楼, the city security situational-awareness platform: the one binary.
+//!
+//! This file only parses the command line and sets up the log; each command has a file under [`cli`].
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod cli;
+mod content;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

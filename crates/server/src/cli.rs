@@ -1,0 +1,111 @@
+//! The command line: one file a command.
+//!
+//! Exit codes are a contract (0 clean, 1 findings, 2 some input unreadable, 3 both, 64 usage): [`ExitStatus`] is the
+//! only place that makes them.
+
+mod parse;
+mod rules;
+mod scan;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Wanglou 望楼: finds attacks in logs, live and after the fact, and says why.
+///
+/// 面向城市数据局的安全态势感知平台：离线研判日志，在线监测告警，每条告警都说明缘由。
+#[derive(Parser)]
+#[command(name = "wanglou", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    /// What to log to standard error, as a tracing filter such as `info` or `wanglou=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wanglou scan evidence/                        find attacks in a folder of logs
+  wanglou scan --format html -o report.html *.evtx
+  wanglou parse access.log | head               see how records are read
+  wanglou rules check my-rules/                 find mistakes in Sigma rules
+  wanglou serve --data-dir /var/lib/wanglou     run the platform
+
+Exit codes: 0 clean, 1 findings, 2 some input unreadable, 3 both, 64 wrong usage.";
+
+#[derive(Subcommand)]
+enum Command {
+    Scan(Box<scan::Args>),
+    Parse(parse::Args),
+    Rules(rules::Args),
+    Serve(Box<serve::Args>),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExitStatus {
+    /// Findings at or above the level that counts, or rules that fail.
+    pub found: bool,
+    /// Some input could not be read (whole).
+    pub unreadable: bool,
+}
+
+impl ExitStatus {
+    /// Nothing found, everything read.
+    pub(crate) const CLEAN: Self = Self { found: false, unreadable: false };
+    /// The command could not do its work.
+    pub(crate) const UNREADABLE: Self = Self { found: false, unreadable: true };
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(u8::from(status.found) | u8::from(status.unreadable) << 1)
+    }
+}
+
+/// The command line was wrong (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done about a closed terminal.
+            _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    if let Err(reason) = start_log(&cli) {
+        eprintln!("error: {reason}");
+        return ExitCode::from(USAGE);
+    }
+    let result = match cli.command {
+        Command::Scan(args) => scan::run(*args),
+        Command::Parse(args) => parse::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Serve(args) => serve::run(*args),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitStatus::UNREADABLE.into()
+        }
+    }
+}
+
+/// Logs to standard error: quiet for one-off commands, state changes for the platform.
+fn start_log(cli: &Cli) -> Result<(), String> {
+    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let wanted = cli.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(wanted).map_err(|error| {
+        format!("`--log {wanted}`: {error}; use a filter such as `info` or `wanglou=debug`")
+    })?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
