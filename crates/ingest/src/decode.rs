@@ -3,15 +3,13 @@
 //! A format whose records are one line has `recognises(line)` (cheap, run on lines of unknown kind) and
 //! `decode(line, fields)`. One whose records span lines, or whose lines need what came before them, has a struct that
 //! implements [`LineDecoder`]. Text arrives as UTF-8 ([`crate::text`] transcodes). None of them names the product: the
-//! [`Catalog`](crate::Catalog) does that from format and fields.
+//! [`Catalog`](crate::Catalog) does that from format and fields. What is JSON on the wire (Suricata EVE, CloudTrail,
+//! Kubernetes audit) needs no decoder beyond [`json`]: [`crate::identify`] tells it by its keys.
 
 pub mod access_log;
 pub mod auditd;
-pub mod cloudtrail;
-pub mod eve;
 pub mod evtx;
 pub mod json;
-pub mod kubernetes;
 pub mod modsecurity;
 pub mod syslog;
 pub mod windows_json;
@@ -98,4 +96,8 @@ pub trait LineDecoder {
     fn line(&mut self, line: &Line<'_>, out: &mut dyn DecodeSink);
     /// Says that no more lines come; what is pending goes to `out`.
     fn finish(&mut self, out: &mut dyn DecodeSink);
+    /// Whether the next line belongs to what came before it, whatever it says: within a transaction, below a header.
+    fn expects_more(&self) -> bool {
+        false
+    }
 }

@@ -18,6 +18,7 @@ pub mod identify;
 mod limits;
 mod normalize;
 mod reader;
+mod router;
 pub mod source;
 pub mod text;
 

@@ -1,4 +1,14 @@
 //! Reads files of any kind we know, to their last readable record.
+//!
+//! What a file is shows in its first bytes; archives are read like folders, in memory that does not grow with the
+//! file. Damage ends the damaged part, not the reading, and is said in the [`FileReport`].
+
+mod archive;
+mod documents;
+mod lines;
+mod output;
+mod peeked;
+mod session;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -62,15 +72,7 @@ impl Reader {
     }
 
     /// Reads one file, and all files within if it is an archive; one report for each.
-    pub fn read(&self, input: &Input, _sink: &mut dyn RecordSink) -> Vec<FileReport> {
-        let _ = (&self.catalog, self.limits);
-        vec![FileReport {
-            file: input.display.clone(),
-            bytes: 0,
-            format: None,
-            events: 0,
-            rejected: 0,
-            status: FileStatus::Skipped("in no known log format".into()),
-        }]
+    pub fn read(&self, input: &Input, sink: &mut dyn RecordSink) -> Vec<FileReport> {
+        session::Session::new(&self.catalog, self.limits, input, sink).read()
     }
 }

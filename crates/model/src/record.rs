@@ -23,6 +23,7 @@ pub enum Format {
     /// Zeek log, JSON or TSV: the same field names either way (`id.orig_h`).
     Zeek,
     /// AWS CloudTrail record.
+    #[serde(rename = "cloudtrail")]
     CloudTrail,
     /// Kubernetes audit event.
     KubernetesAudit,
@@ -33,6 +34,7 @@ pub enum Format {
     /// Web access log, common or combined form (`remote_addr`, `request_uri`, `status`).
     AccessLog,
     /// ModSecurity audit log, native or JSON.
+    #[serde(rename = "modsecurity")]
     ModSecurity,
     /// Any other JSON object.
     Json,

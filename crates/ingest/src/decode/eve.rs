@@ -1,1 +1,0 @@
-//! Suricata EVE JSON.

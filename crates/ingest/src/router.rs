@@ -1,0 +1,184 @@
+//! Which decoder a line goes to.
+//!
+//! Each line is looked at by itself, for real files and streams mix formats; the format of the line before is tried
+//! first. Formats whose records span lines keep their state here, so lines must be given in order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wanglou_model::{FieldMap, Format, Record};
+
+use crate::decode::{
+    DecodeError, DecodeSink, Line, LineDecoder, access_log, auditd, modsecurity, syslog, zeek_tsv,
+};
+use crate::decode::{json, windows_json, zeek};
+use crate::{Catalog, ReadLimits, identify};
+
+/// Formats that a line of text can be told to be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    ZeekTsv,
+    ModSecurity,
+    Auditd,
+    AccessLog,
+    Syslog,
+}
+
+/// In the order they are tried: those with the plainest mark first, syslog, which takes nearly anything, last.
+const KINDS: [Kind; 6] =
+    [Kind::Json, Kind::ZeekTsv, Kind::ModSecurity, Kind::Auditd, Kind::AccessLog, Kind::Syslog];
+
+/// Sends lines and JSON documents to their decoders and names the products of what comes out.
+#[derive(Debug)]
+pub(crate) struct Router {
+    catalog: Arc<Catalog>,
+    limits: ReadLimits,
+    /// What the file is called, for Zeek logs that do not say which they are.
+    name: String,
+    last: Option<Kind>,
+    auditd: auditd::Joiner,
+    modsecurity: modsecurity::SerialJoiner,
+    zeek_tsv: zeek_tsv::ZeekTsv,
+    record: Record,
+    scratch: FieldMap,
+}
+
+impl Router {
+    pub(crate) fn new(catalog: Arc<Catalog>, limits: ReadLimits, name: &str) -> Self {
+        Self {
+            catalog,
+            limits,
+            name: name.to_owned(),
+            last: None,
+            auditd: auditd::Joiner::new(limits.record_bytes),
+            modsecurity: modsecurity::SerialJoiner::new(limits.record_bytes),
+            zeek_tsv: zeek_tsv::ZeekTsv::new(limits.record_bytes),
+            record: Record::new(Format::Json, Bytes::new()),
+            scratch: FieldMap::new(),
+        }
+    }
+
+    /// Takes the next line.
+    pub(crate) fn line(&mut self, line: &Line<'_>, out: &mut dyn DecodeSink) {
+        let Some(kind) = self.kind(line.text) else {
+            if !line.text.trim().is_empty() {
+                out.rejected(line.number, DecodeError::unrecognised(line.text));
+            }
+            return;
+        };
+        self.last = Some(kind);
+        match kind {
+            Kind::Json => self.document(line.number, line.text, line.raw, out),
+            Kind::Auditd => self.auditd.line(line, &mut Named { catalog: &self.catalog, out }),
+            Kind::ModSecurity => self.modsecurity.line(line, &mut Named { catalog: &self.catalog, out }),
+            Kind::ZeekTsv => self.zeek_tsv.line(line, &mut Named { catalog: &self.catalog, out }),
+            Kind::AccessLog => self.single(Format::AccessLog, access_log::decode, line, out),
+            Kind::Syslog => self.single(Format::Syslog, syslog::decode, line, out),
+        }
+    }
+
+    /// Takes one JSON object, as `number`.
+    pub(crate) fn document(&mut self, number: u64, text: &str, raw: &Bytes, out: &mut dyn DecodeSink) {
+        self.record.fields.clear();
+        if let Err(error) = json::decode(text, &self.limits, &mut self.record.fields) {
+            return out.rejected(number, error);
+        }
+        self.flattened(number, raw, out);
+    }
+
+    /// Gives out the JSON object whose fields are in `self.record`, once it has its format's own paths.
+    fn flattened(&mut self, number: u64, raw: &Bytes, out: &mut dyn DecodeSink) {
+        let record = &mut self.record;
+        record.format = identify::json_format(&record.fields);
+        match record.format {
+            Format::Evtx | Format::Winlogbeat => {
+                windows_json::unify(record.format, &mut record.fields, &mut self.scratch)
+            }
+            Format::Zeek => zeek::name_log(&mut record.fields, &self.name),
+            Format::ModSecurity => {
+                self.scratch.clear();
+                if modsecurity::from_json(&record.fields, &mut self.scratch) {
+                    std::mem::swap(&mut record.fields, &mut self.scratch);
+                } else {
+                    record.format = Format::Json;
+                }
+            }
+            _ => {}
+        }
+        record.raw = raw.clone();
+        Named { catalog: &self.catalog, out }.record(number, record);
+    }
+
+    fn single(
+        &mut self,
+        format: Format,
+        decode: fn(&str, &mut FieldMap) -> Result<(), DecodeError>,
+        line: &Line<'_>,
+        out: &mut dyn DecodeSink,
+    ) {
+        self.record.fields.clear();
+        if let Err(error) = decode(line.text, &mut self.record.fields) {
+            return out.rejected(line.number, error);
+        }
+        self.record.format = format;
+        self.record.raw = line.raw.clone();
+        Named { catalog: &self.catalog, out }.record(line.number, &mut self.record);
+    }
+
+    /// Says that no more lines come.
+    pub(crate) fn finish(&mut self, out: &mut dyn DecodeSink) {
+        let mut out = Named { catalog: &self.catalog, out };
+        self.auditd.finish(&mut out);
+        self.modsecurity.finish(&mut out);
+        self.zeek_tsv.finish(&mut out);
+    }
+
+    fn kind(&self, text: &str) -> Option<Kind> {
+        if let Some(last) = self.last
+            && self.continues(last)
+        {
+            return Some(last);
+        }
+        let last_first =
+            self.last.into_iter().chain(KINDS.into_iter().filter(|kind| Some(*kind) != self.last));
+        last_first.into_iter().find(|kind| self.recognises(*kind, text))
+    }
+
+    /// Whether the next line belongs to what came before it, whatever it says.
+    fn continues(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::ModSecurity => self.modsecurity.expects_more(),
+            Kind::ZeekTsv => self.zeek_tsv.expects_more(),
+            _ => false,
+        }
+    }
+
+    fn recognises(&self, kind: Kind, text: &str) -> bool {
+        match kind {
+            Kind::Json => text.trim_ascii_start().starts_with('{'),
+            Kind::ZeekTsv => zeek_tsv::recognises(text),
+            Kind::ModSecurity => modsecurity::recognises(text),
+            Kind::Auditd => auditd::recognises(text),
+            Kind::AccessLog => access_log::recognises(text),
+            Kind::Syslog => syslog::recognises(text),
+        }
+    }
+}
+
+/// Names the product of what passes.
+struct Named<'a> {
+    catalog: &'a Catalog,
+    out: &'a mut dyn DecodeSink,
+}
+
+impl DecodeSink for Named<'_> {
+    fn record(&mut self, number: u64, record: &mut Record) {
+        record.product = self.catalog.recognise(record);
+        self.out.record(number, record);
+    }
+
+    fn rejected(&mut self, number: u64, error: DecodeError) {
+        self.out.rejected(number, error);
+    }
+}
