@@ -21,6 +21,7 @@ mod reader;
 mod router;
 pub mod source;
 pub mod text;
+pub mod timestamp;
 
 pub use catalog::{Catalog, CatalogError};
 pub use decode::DecodeError;

@@ -1,33 +1,255 @@
 //! Zeek logs in their tab-separated form, with `#fields` headers.
+//!
+//! Records get the fields and types that Zeek's JSON writer would give them: numbers and booleans by `#types`, sets
+//! and vectors as repeated values, unset fields absent, `_path` from `#path`. One file may hold several logs, each
+//! behind its own header. The one difference: times stay numbers (seconds since 1970), as in Zeek's JSON by default.
+//! Format: Zeek's ASCII writer, <https://docs.zeek.org/en/master/log-formats.html>.
+
+use std::sync::Arc;
+
+use wanglou_model::{Format, PathId, Record, Value};
 
 use super::{DecodeError, DecodeSink, Line, LineDecoder};
 
-/// Whether a line looks like one of these.
+/// Columns of one log; the widest that Zeek ships has about forty, packages add some.
+const MAX_COLUMNS: usize = 1_024;
+
+/// Whether a line is one of a Zeek header.
 #[must_use]
-pub fn recognises(_line: &str) -> bool {
-    false
+pub fn recognises(line: &str) -> bool {
+    ["#separator ", "#set_separator", "#fields\t", "#path\t", "#empty_field", "#unset_field"]
+        .iter()
+        .any(|start| line.starts_with(start))
 }
 
 /// Reads a Zeek TSV log: the header lines say what the columns are.
 #[derive(Debug)]
 pub struct ZeekTsv {
+    header: Header,
+    record: Record,
     record_bytes: usize,
+}
+
+/// What the header lines said.
+#[derive(Debug)]
+struct Header {
+    separator: String,
+    set_separator: String,
+    empty: String,
+    unset: String,
+    path: Option<Arc<str>>,
+    fields: Vec<String>,
+    types: Vec<ColumnType>,
+}
+
+/// How a column is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ColumnType {
+    Text,
+    Bool,
+    Whole,
+    Decimal,
+    /// A set or vector of these.
+    List(Scalar),
+}
+
+/// How an element of a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scalar {
+    Text,
+    Bool,
+    Whole,
+    Decimal,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            separator: "\t".into(),
+            set_separator: ",".into(),
+            empty: "(empty)".into(),
+            unset: "-".into(),
+            path: None,
+            fields: Vec::new(),
+            types: Vec::new(),
+        }
+    }
 }
 
 impl ZeekTsv {
     /// A fresh one, whose records are at most so many bytes.
     #[must_use]
     pub fn new(record_bytes: usize) -> Self {
-        Self { record_bytes }
+        Self {
+            header: Header::default(),
+            record: Record::new(Format::Zeek, bytes::Bytes::new()),
+            record_bytes,
+        }
     }
 }
 
 impl LineDecoder for ZeekTsv {
     fn line(&mut self, line: &Line<'_>, out: &mut dyn DecodeSink) {
-        if line.text.len() <= self.record_bytes {
-            out.rejected(line.number, DecodeError::unrecognised(line.text));
+        if line.raw.len() > self.record_bytes {
+            let limit = self.record_bytes as u64;
+            out.rejected(line.number, DecodeError::TooLarge { what: "a line of a Zeek log", limit });
+            return;
+        }
+        if let Some(directive) = line.text.strip_prefix('#') {
+            self.header.directive(directive);
+            return;
+        }
+        if line.text.is_empty() {
+            return;
+        }
+        let record = &mut self.record;
+        record.fields.clear();
+        match self.header.read(line.text, record) {
+            Ok(()) => {
+                record.format = Format::Zeek;
+                record.raw = line.raw.clone();
+                out.record(line.number, record);
+            }
+            Err(reason) => out.rejected(line.number, DecodeError::malformed("Zeek TSV", reason)),
         }
     }
 
     fn finish(&mut self, _out: &mut dyn DecodeSink) {}
+}
+
+impl Header {
+    /// Takes a header line without its `#`. `#open` and `#close` say nothing about columns.
+    fn directive(&mut self, text: &str) {
+        if let Some(escaped) = text.strip_prefix("separator ") {
+            // Every log of a file begins with this line: what an earlier one said ends here.
+            *self = Self { separator: unescape(escaped), ..Self::default() };
+            return;
+        }
+        let Some((name, rest)) = text.split_once(self.separator.as_str()) else { return };
+        match name {
+            "set_separator" => self.set_separator = unescape(rest),
+            "empty_field" => self.empty = unescape(rest),
+            "unset_field" => self.unset = unescape(rest),
+            "path" => self.path = Some(rest.into()),
+            "fields" => self.fields = self.columns(rest).map(ToOwned::to_owned).collect(),
+            "types" => self.types = self.columns(rest).map(ColumnType::parse).collect(),
+            _ => {}
+        }
+    }
+
+    fn columns<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
+        text.split(self.separator.as_str()).take(MAX_COLUMNS)
+    }
+
+    fn read(&self, text: &str, record: &mut Record) -> Result<(), String> {
+        if self.fields.is_empty() {
+            return Err("a record stands before any `#fields` line".into());
+        }
+        let found = text.split(self.separator.as_str()).take(MAX_COLUMNS + 1).count();
+        if found != self.fields.len() {
+            return Err(format!("{found} columns where `#fields` names {}", self.fields.len()));
+        }
+        if let Some(path) = &self.path {
+            record.fields.push_named(None, "_path", &**path);
+        }
+        for (at, (name, value)) in self.fields.iter().zip(self.columns(text)).enumerate() {
+            if value == self.unset {
+                continue;
+            }
+            let kind = self.types.get(at).copied().unwrap_or(ColumnType::Text);
+            let mut push = |value: Value<'_>| match PathId::intern(name) {
+                Some(path) => record.fields.push(path, value),
+                None => record.fields.push_named(None, name, value),
+            };
+            match kind.scalar() {
+                Some(scalar) if value == self.empty && scalar == Scalar::Text => push(Value::Str("")),
+                Some(scalar) => scalar.read(value, &mut push),
+                None if value == self.empty => {}
+                None => {
+                    let ColumnType::List(scalar) = kind else { continue };
+                    for element in value.split(self.set_separator.as_str()) {
+                        match element {
+                            unset if unset == self.unset => push(Value::Null),
+                            empty if empty == self.empty => push(Value::Str("")),
+                            _ => scalar.read(element, &mut push),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ColumnType {
+    fn parse(name: &str) -> Self {
+        match name.split_once('[') {
+            Some((_, inner)) => Self::List(Scalar::parse(inner.trim_end_matches(']'))),
+            None => match Scalar::parse(name) {
+                Scalar::Text => Self::Text,
+                Scalar::Bool => Self::Bool,
+                Scalar::Whole => Self::Whole,
+                Scalar::Decimal => Self::Decimal,
+            },
+        }
+    }
+
+    fn scalar(self) -> Option<Scalar> {
+        match self {
+            Self::Text => Some(Scalar::Text),
+            Self::Bool => Some(Scalar::Bool),
+            Self::Whole => Some(Scalar::Whole),
+            Self::Decimal => Some(Scalar::Decimal),
+            Self::List(_) => None,
+        }
+    }
+}
+
+impl Scalar {
+    fn parse(name: &str) -> Self {
+        match name {
+            "bool" => Self::Bool,
+            "count" | "int" | "port" => Self::Whole,
+            "double" | "time" | "interval" => Self::Decimal,
+            _ => Self::Text,
+        }
+    }
+
+    /// What does not read as its type stays text.
+    fn read(self, text: &str, push: &mut dyn FnMut(Value<'_>)) {
+        let value = match self {
+            Self::Text if text.contains("\\x") => return push(Value::Str(&unescape(text))),
+            Self::Text => None,
+            Self::Bool => match text {
+                "T" => Some(Value::Bool(true)),
+                "F" => Some(Value::Bool(false)),
+                _ => None,
+            },
+            Self::Whole => text.parse().map(Value::Int).or_else(|_| text.parse().map(Value::UInt)).ok(),
+            Self::Decimal => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
+        };
+        push(value.unwrap_or(Value::Str(text)));
+    }
+}
+
+/// Resolves `\xHH`, by which Zeek writes separators and bytes outside printable ASCII.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.extend_from_slice(b"\\x");
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
