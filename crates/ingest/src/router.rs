@@ -93,7 +93,7 @@ impl Router {
         record.format = identify::json_format(&record.fields);
         match record.format {
             Format::Evtx | Format::Winlogbeat => {
-                windows_json::unify(record.format, &mut record.fields, &mut self.scratch)
+                windows_json::unify(record.format, &mut record.fields, &mut self.scratch);
             }
             Format::Zeek => zeek::name_log(&mut record.fields, &self.name),
             Format::ModSecurity => {

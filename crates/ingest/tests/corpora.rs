@@ -27,7 +27,8 @@ impl RecordSink for Collected {
 }
 
 fn catalog() -> Arc<Catalog> {
-    Arc::new(Catalog::from_yaml(include_str!("../../../content/products.yaml")).unwrap())
+    let table = include_str!("../../../content/products.yaml");
+    Arc::new(Catalog::from_yaml(table).expect("the shipped table of products is sound"))
 }
 
 fn read(folder: &Path) -> (Collected, Vec<FileReport>) {

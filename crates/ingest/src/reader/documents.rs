@@ -209,7 +209,7 @@ impl<R: Read> Documents<R> {
         match self.mark.take().and_then(|mark| self.buffer.get(mark..self.position)) {
             Some(bytes) => out.document(number, bytes),
             None => {
-                out.rejected(number, DecodeError::TooLarge { what: "a record", limit: self.limit as u64 })
+                out.rejected(number, DecodeError::TooLarge { what: "a record", limit: self.limit as u64 });
             }
         }
     }

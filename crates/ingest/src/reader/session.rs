@@ -98,8 +98,8 @@ impl<'a> Session<'a> {
                 Err(error) => self.end(name, FileStatus::Failed(Packing::Zstd.error(&error))),
             },
             Container::Zip => self.zip(name, source, depth),
-            Container::Evtx => self.evtx(name, source, packing),
-            Container::Text => self.text(name, source, packing),
+            Container::Evtx => self.evtx(&name, source, packing),
+            Container::Text => self.text(&name, source, packing),
         }
     }
 
@@ -173,9 +173,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn evtx(&mut self, name: String, mut source: Peeked<'_>, packing: Packing) {
-        let mut router = Router::new(Arc::clone(self.catalog), self.limits, &name);
-        let mut output = Output::new(&name, &mut self.progress);
+    fn evtx(&mut self, name: &str, mut source: Peeked<'_>, packing: Packing) {
+        let mut router = Router::new(Arc::clone(self.catalog), self.limits, name);
+        let mut output = Output::new(name, &mut self.progress);
         let decoder = evtx::ChunkDecoder::default();
         let mut damage = None;
         let mut bytes = vec![0; evtx::HEADER_BYTES];
@@ -217,13 +217,13 @@ impl<'a> Session<'a> {
         self.reports.push(output.report(offset, damage, true));
     }
 
-    fn text(&mut self, name: String, source: Peeked<'_>, packing: Packing) {
+    fn text(&mut self, name: &str, source: Peeked<'_>, packing: Packing) {
         let source = utf8(source);
         let count = Rc::new(Cell::new(0));
         let documents = documents::begins(source.head());
         let source = Counted { source, count: Rc::clone(&count) };
-        let mut router = Router::new(Arc::clone(self.catalog), self.limits, &name);
-        let mut output = Output::new(&name, &mut self.progress);
+        let mut router = Router::new(Arc::clone(self.catalog), self.limits, name);
+        let mut output = Output::new(name, &mut self.progress);
         let damage = if documents {
             let mut objects = Objects { router: &mut router, output: &mut output };
             Documents::new(source, self.limits.record_bytes).read(&mut objects, &|error| packing.error(error))
