@@ -1,4 +1,5 @@
 //! Real logs, where they are present: everything reads, and what comes in two forms gives the same fields.
+#![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -44,34 +44,97 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         To::Ip,
         "src_endpoint",
         &[
-            "src_ip", "source.ip", "srcip", "src", "source_ip", "sourceIp", "sourceIPAddress", "SourceIp", "IpAddress",
-            "client_ip", "clientip", "clientIp", "client.ip", "remote_addr", "remote_ip", "remoteAddr", "saddr", "sip",
+            "src_ip",
+            "source.ip",
+            "srcip",
+            "src",
+            "source_ip",
+            "sourceIp",
+            "sourceIPAddress",
+            "SourceIp",
+            "IpAddress",
+            "client_ip",
+            "clientip",
+            "clientIp",
+            "client.ip",
+            "remote_addr",
+            "remote_ip",
+            "remoteAddr",
+            "saddr",
+            "sip",
         ],
     );
     names(
         To::Int,
         "src_endpoint.port",
-        &["src_port", "source.port", "srcport", "sourcePort", "SourcePort", "client_port", "client.port", "spt", "sport"],
+        &[
+            "src_port",
+            "source.port",
+            "srcport",
+            "sourcePort",
+            "SourcePort",
+            "client_port",
+            "client.port",
+            "spt",
+            "sport",
+        ],
     );
     names(
         To::Ip,
         "dst_endpoint",
         &[
-            "dest_ip", "dst_ip", "destination.ip", "dstip", "dst", "destination_ip", "destinationIp", "DestinationIp",
-            "server_ip", "server.ip", "daddr", "dip",
+            "dest_ip",
+            "dst_ip",
+            "destination.ip",
+            "dstip",
+            "dst",
+            "destination_ip",
+            "destinationIp",
+            "DestinationIp",
+            "server_ip",
+            "server.ip",
+            "daddr",
+            "dip",
         ],
     );
     names(
         To::Int,
         "dst_endpoint.port",
-        &["dest_port", "dst_port", "destination.port", "dstport", "destinationPort", "DestinationPort", "server.port", "dpt", "dport"],
+        &[
+            "dest_port",
+            "dst_port",
+            "destination.port",
+            "dstport",
+            "destinationPort",
+            "DestinationPort",
+            "server.port",
+            "dpt",
+            "dport",
+        ],
     );
-    names(To::Text, "device.hostname", &["host.name", "host.hostname", "hostname", "Hostname", "host", "Computer", "computer_name", "agent.hostname"]);
+    names(
+        To::Text,
+        "device.hostname",
+        &[
+            "host.name",
+            "host.hostname",
+            "hostname",
+            "Hostname",
+            "host",
+            "Computer",
+            "computer_name",
+            "agent.hostname",
+        ],
+    );
     names(To::Text, "process.name", &["process.name"]);
     names(To::Int, "process.pid", &["process.pid"]);
     names(To::Text, "process.cmd_line", &["process.command_line", "CommandLine", "cmdline"]);
     names(To::File, "process.file", &["process.executable", "Image"]);
-    names(To::User, "actor.user", &["user.name", "user", "username", "userName", "User", "SubjectUserName", "account"]);
+    names(
+        To::User,
+        "actor.user",
+        &["user.name", "user", "username", "userName", "User", "SubjectUserName", "account"],
+    );
     names(To::Url, "url", &["url.full", "url.original", "url"]);
     names(To::Text, "message", &["message", "msg", "Message", "log", "event.original"]);
     Table::new(&rows)

@@ -342,7 +342,8 @@ impl<'r> Mapper<'r> {
             return self.default(paths.path, location);
         };
         self.default(paths.scheme, scheme);
-        let (authority, path) = location.find('/').and_then(|at| location.split_at_checked(at)).unwrap_or((location, "/"));
+        let (authority, path) =
+            location.find('/').and_then(|at| location.split_at_checked(at)).unwrap_or((location, "/"));
         self.default(paths.path, path);
         let host = authority.rsplit('@').next().unwrap_or(authority);
         match host.rsplit_once(':').map(|(name, port)| (name, port.parse::<u16>())) {
@@ -395,7 +396,11 @@ fn truth(value: Value<'_>) -> Option<bool> {
 
 /// The last part of a path, of Windows or Unix.
 pub(super) fn base_name(path: &str) -> &str {
-    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or(path)
+    path.trim_end_matches(['/', '\\'])
+        .rsplit(['/', '\\'])
+        .next()
+        .filter(|name| !name.is_empty())
+        .unwrap_or(path)
 }
 
 /// `DOMAIN\user` and `user@domain` split; the domain first.
@@ -450,14 +455,20 @@ mod tests {
         assert_eq!(mapped("0x1f4", To::Int("a.pid")), json!({"a": {"pid": 500}}));
         assert_eq!(mapped("::ffff:10.0.0.1", To::Ip("src")), json!({"src": {"ip": "10.0.0.1"}}));
         assert_eq!(mapped("WS01", To::Ip("src")), json!({"src": {"hostname": "WS01"}}));
-        assert_eq!(mapped("NT AUTHORITY\\SYSTEM", To::User("u")), json!({"u": {"name": "SYSTEM", "domain": "NT AUTHORITY"}}));
+        assert_eq!(
+            mapped("NT AUTHORITY\\SYSTEM", To::User("u")),
+            json!({"u": {"name": "SYSTEM", "domain": "NT AUTHORITY"}})
+        );
         assert_eq!(mapped("-", To::Text("a")), json!({}));
         assert_eq!(
             mapped("C:\\Windows\\cmd.exe", To::Image("p")),
             json!({"p": {"name": "cmd.exe", "file": {"path": "C:\\Windows\\cmd.exe", "name": "cmd.exe", "type_id": 1}}})
         );
         assert_eq!(
-            mapped("MD5=0123456789ABCDEF0123456789ABCDEF,IMPHASH=00000000000000000000000000000000", To::Hashes("f")),
+            mapped(
+                "MD5=0123456789ABCDEF0123456789ABCDEF,IMPHASH=00000000000000000000000000000000",
+                To::Hashes("f")
+            ),
             json!({"f": {"hashes": [{"algorithm": "MD5", "algorithm_id": 1, "value": "0123456789abcdef0123456789abcdef"}]}})
         );
         assert_eq!(
