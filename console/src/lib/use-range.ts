@@ -1,0 +1,22 @@
+/** The page's time range, kept in its address. */
+import { computed } from 'vue'
+import { useRoute, useRouter } from 'vue-router'
+import { boundsOf, queryOfRange, rangeOfQuery, type Last, type Range } from './range'
+
+export function useRange(fallback: Last) {
+  const route = useRoute()
+  const router = useRouter()
+  const range = computed(() => rangeOfQuery(route.query, fallback))
+
+  /** The ends as the server wants them, counted from this moment. */
+  function bounds(): { from: string; to: string } {
+    const { from, to } = boundsOf(range.value, Date.now())
+    return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+  }
+
+  function setRange(next: Range): void {
+    void router.push({ query: { ...route.query, ...queryOfRange(next), cursor: undefined } })
+  }
+
+  return { range, bounds, setRange }
+}
