@@ -7,6 +7,7 @@ mod cloudtrail;
 mod generic;
 mod kubernetes;
 mod mapping;
+mod network;
 mod suricata;
 mod windows;
 mod zeek;

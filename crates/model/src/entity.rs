@@ -95,6 +95,10 @@ macro_rules! paths {
 paths! {
     src_ip = "src_endpoint.ip";
     dst_ip = "dst_endpoint.ip";
+    evidence_src_ip = "evidences[].src_endpoint.ip";
+    evidence_dst_ip = "evidences[].dst_endpoint.ip";
+    evidence_user = "evidences[].user.name";
+    evidence_domain = "evidences[].user.domain";
     src_host = "src_endpoint.hostname";
     dst_host = "dst_endpoint.hostname";
     device_host = "device.hostname";
@@ -122,12 +126,16 @@ impl Entity {
         let mut entities = Collector { event, found: Vec::new() };
         entities.addresses(paths.src_ip, Actor);
         entities.addresses(paths.dst_ip, Target);
+        // The alert of another device speaks of them in its evidence.
+        entities.addresses(paths.evidence_src_ip, Actor);
+        entities.addresses(paths.evidence_dst_ip, Target);
         entities.addresses(paths.device_ip, Target);
         entities.names(paths.device_host, Kind::Host, Target);
         entities.names(paths.src_host, Kind::Host, Actor);
         entities.names(paths.dst_host, Kind::Host, Target);
         entities.user(paths.actor_user, paths.actor_domain, Actor);
         entities.user(paths.user, paths.user_domain, Target);
+        entities.user(paths.evidence_user, paths.evidence_domain, Actor);
         for path in [paths.process_hash, paths.file_hash, paths.module_hash] {
             entities.names(path, Kind::Hash, Related);
         }

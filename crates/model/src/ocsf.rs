@@ -53,6 +53,8 @@ pub const SSH_ACTIVITY: u32 = 4007;
 pub const FTP_ACTIVITY: u32 = 4008;
 /// Email Activity.
 pub const EMAIL_ACTIVITY: u32 = 4009;
+/// Network File Activity.
+pub const NETWORK_FILE_ACTIVITY: u32 = 4010;
 /// Web Resources Activity.
 pub const WEB_RESOURCES_ACTIVITY: u32 = 6001;
 /// Application Lifecycle.

@@ -204,11 +204,6 @@ impl<'r> Mapper<'r> {
         self.take(from).map(Value::to_text)
     }
 
-    /// A field's text, not noted as used.
-    pub(super) fn peek(&self, from: PathId) -> Option<&'r str> {
-        self.record.fields.text(from)
-    }
-
     /// Notes that a field was used.
     pub(super) fn used(&mut self, from: PathId) {
         if !self.event.mapped.contains(&from) {
