@@ -96,8 +96,8 @@ pub trait LineDecoder {
     fn line(&mut self, line: &Line<'_>, out: &mut dyn DecodeSink);
     /// Says that no more lines come; what is pending goes to `out`.
     fn finish(&mut self, out: &mut dyn DecodeSink);
-    /// Whether the next line belongs to what came before it, whatever it says: within a transaction, below a header.
-    fn expects_more(&self) -> bool {
+    /// Whether `text` belongs to what came before it though it does not show it: within a transaction, below a header.
+    fn continues(&self, _text: &str) -> bool {
         false
     }
 }

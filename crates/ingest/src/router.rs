@@ -136,7 +136,7 @@ impl Router {
 
     fn kind(&self, text: &str) -> Option<Kind> {
         if let Some(last) = self.last
-            && self.continues(last)
+            && self.continues(last, text)
         {
             return Some(last);
         }
@@ -145,11 +145,11 @@ impl Router {
         last_first.into_iter().find(|kind| self.recognises(*kind, text))
     }
 
-    /// Whether the next line belongs to what came before it, whatever it says.
-    fn continues(&self, kind: Kind) -> bool {
+    /// Whether a line belongs to what came before it though it does not show it.
+    fn continues(&self, kind: Kind, text: &str) -> bool {
         match kind {
-            Kind::ModSecurity => self.modsecurity.expects_more(),
-            Kind::ZeekTsv => self.zeek_tsv.expects_more(),
+            Kind::ModSecurity => self.modsecurity.continues(text),
+            Kind::ZeekTsv => self.zeek_tsv.continues(text),
             _ => false,
         }
     }

@@ -131,6 +131,10 @@ impl LineDecoder for SerialJoiner {
     fn finish(&mut self, out: &mut dyn DecodeSink) {
         self.close(out);
     }
+
+    fn continues(&self, _text: &str) -> bool {
+        self.open.is_some()
+    }
 }
 
 impl Open {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use wanglou_model::{Format, PathId, Record, Value};
+use wanglou_model::{Format, Record, Value};
 
 use super::{DecodeError, DecodeSink, Line, LineDecoder};
 
@@ -44,16 +44,13 @@ struct Header {
 
 /// How a column is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ColumnType {
-    Text,
-    Bool,
-    Whole,
-    Decimal,
-    /// A set or vector of these.
-    List(Scalar),
+struct ColumnType {
+    /// A set or vector.
+    is_list: bool,
+    scalar: Scalar,
 }
 
-/// How an element of a list is written.
+/// How a value, or an element of a list, is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scalar {
     Text,
@@ -114,7 +111,15 @@ impl LineDecoder for ZeekTsv {
         }
     }
 
-    fn finish(&mut self, _out: &mut dyn DecodeSink) {}
+    /// Forgets the header: frames that follow may come from another sender.
+    fn finish(&mut self, _out: &mut dyn DecodeSink) {
+        self.header = Header::default();
+    }
+
+    fn continues(&self, text: &str) -> bool {
+        !self.header.fields.is_empty()
+            && (text.starts_with('#') || text.contains(self.header.separator.as_str()))
+    }
 }
 
 impl Header {
@@ -156,25 +161,22 @@ impl Header {
             if value == self.unset {
                 continue;
             }
-            let kind = self.types.get(at).copied().unwrap_or(ColumnType::Text);
-            let mut push = |value: Value<'_>| match PathId::intern(name) {
-                Some(path) => record.fields.push(path, value),
-                None => record.fields.push_named(None, name, value),
-            };
-            match kind.scalar() {
-                Some(scalar) if value == self.empty && scalar == Scalar::Text => push(Value::Str("")),
-                Some(scalar) => scalar.read(value, &mut push),
-                None if value == self.empty => {}
-                None => {
-                    let ColumnType::List(scalar) = kind else { continue };
-                    for element in value.split(self.set_separator.as_str()) {
-                        match element {
-                            unset if unset == self.unset => push(Value::Null),
-                            empty if empty == self.empty => push(Value::Str("")),
-                            _ => scalar.read(element, &mut push),
-                        }
+            let kind = self.types.get(at).copied().unwrap_or(ColumnType::TEXT);
+            let mut push = |value: Value<'_>| record.fields.push_named(None, name, value);
+            if value == self.empty {
+                if !kind.is_list {
+                    push(Value::Str(""));
+                }
+            } else if kind.is_list {
+                for element in value.split(self.set_separator.as_str()) {
+                    match element {
+                        unset if unset == self.unset => push(Value::Null),
+                        empty if empty == self.empty => push(Value::Str("")),
+                        _ => kind.scalar.read(element, &mut push),
                     }
                 }
+            } else {
+                kind.scalar.read(value, &mut push);
             }
         }
         Ok(())
@@ -182,25 +184,15 @@ impl Header {
 }
 
 impl ColumnType {
+    const TEXT: Self = Self { is_list: false, scalar: Scalar::Text };
+
+    /// `count`, `set[enum]`, `vector[string]`.
     fn parse(name: &str) -> Self {
         match name.split_once('[') {
-            Some((_, inner)) => Self::List(Scalar::parse(inner.trim_end_matches(']'))),
-            None => match Scalar::parse(name) {
-                Scalar::Text => Self::Text,
-                Scalar::Bool => Self::Bool,
-                Scalar::Whole => Self::Whole,
-                Scalar::Decimal => Self::Decimal,
-            },
-        }
-    }
-
-    fn scalar(self) -> Option<Scalar> {
-        match self {
-            Self::Text => Some(Scalar::Text),
-            Self::Bool => Some(Scalar::Bool),
-            Self::Whole => Some(Scalar::Whole),
-            Self::Decimal => Some(Scalar::Decimal),
-            Self::List(_) => None,
+            Some((_, element)) => {
+                Self { is_list: true, scalar: Scalar::parse(element.trim_end_matches(']')) }
+            }
+            None => Self { is_list: false, scalar: Scalar::parse(name) },
         }
     }
 }
@@ -252,4 +244,52 @@ fn unescape(text: &str) -> String {
     }
     bytes.extend_from_slice(rest.as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Collected(Vec<Result<String, String>>);
+
+    impl DecodeSink for Collected {
+        fn record(&mut self, _number: u64, record: &mut Record) {
+            self.0.push(Ok(serde_json::Value::from(record.fields.to_json()).to_string()));
+        }
+        fn rejected(&mut self, _number: u64, error: DecodeError) {
+            self.0.push(Err(error.to_string()));
+        }
+    }
+
+    #[test]
+    fn types_lists_and_several_headers() {
+        let text = "\
+#separator \\x09
+#set_separator\t,
+#empty_field\t(empty)
+#unset_field\t-
+#path\tconn
+#fields\tts\tid.orig_p\tlocal\tnames\ttags\tnote\tgone
+#types\ttime\tport\tbool\tvector[string]\tset[enum]\tstring\tcount
+1.5\t53\tT\ta\\x2cb,c\t(empty)\t(empty)\t-
+1.5\t53
+#close\t2026
+#separator \\x7c
+#path|dns
+#fields|query
+#types|string
+x.cn";
+        let mut decoder = ZeekTsv::new(1 << 20);
+        let mut got = Collected::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            let raw = bytes::Bytes::copy_from_slice(line.as_bytes());
+            decoder.line(&Line { number, text: line, raw: &raw }, &mut got);
+        }
+        let wanted =
+            r#"{"_path":"conn","ts":1.5,"id":{"orig_p":53},"local":true,"names":["a,b","c"],"note":""}"#;
+        assert_eq!(got.0[0].as_deref(), Ok(wanted));
+        assert_eq!(got.0[1].as_ref().unwrap_err(), "malformed Zeek TSV: 2 columns where `#fields` names 7");
+        assert_eq!(got.0[2].as_deref(), Ok(r#"{"_path":"dns","query":"x.cn"}"#));
+    }
 }

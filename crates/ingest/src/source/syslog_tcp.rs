@@ -1,0 +1,201 @@
+//! Syslog over TCP (RFC 6587): octet counting and line ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use wanglou_model::SourceId;
+
+use super::{Counters, Delivery, DropReason, Framed, Framer, stopped};
+
+/// Bytes read at once, and so about what one delivery holds.
+const READ_BYTES: usize = 64 << 10;
+/// How long to wait after the kernel refused to accept (no file descriptors left), so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Settings of a syslog TCP source.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogTcpConfig {
+    /// Names the source, such as `syslog-tcp`.
+    pub source: SourceId,
+    /// Address and port to listen on, such as `0.0.0.0:601` or `[::]:601`.
+    pub listen: SocketAddr,
+    /// Longest message, in bytes. A longer one is dropped and counted; the connection goes on.
+    #[serde(default = "default_max_frame_bytes")]
+    pub max_frame_bytes: usize,
+    /// Connections held at a time; further ones are closed at once and counted.
+    #[serde(default = "default_max_connections")]
+    pub max_connections: usize,
+    /// Seconds after which a connection that sends nothing is closed. Senders reconnect.
+    #[serde(default = "default_idle_timeout_secs")]
+    pub idle_timeout_secs: u64,
+}
+
+fn default_max_frame_bytes() -> usize {
+    // RFC 5425 asks for 8 KiB; JSON in syslog and split audit events reach some hundred.
+    1 << 20
+}
+fn default_max_connections() -> usize {
+    // A city has about a thousand senders.
+    4_096
+}
+fn default_idle_timeout_secs() -> u64 {
+    // Quiet devices send a mark every twenty minutes to an hour.
+    2 * 3_600
+}
+
+impl SyslogTcpConfig {
+    /// Settings for `listen`, the others at their defaults.
+    #[must_use]
+    pub fn new(source: SourceId, listen: SocketAddr) -> Self {
+        Self {
+            source,
+            listen,
+            max_frame_bytes: default_max_frame_bytes(),
+            max_connections: default_max_connections(),
+            idle_timeout_secs: default_idle_timeout_secs(),
+        }
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct SyslogTcp {
+    config: SyslogTcpConfig,
+    listener: TcpListener,
+    counters: Arc<Counters>,
+}
+
+impl SyslogTcp {
+    /// Binds the socket.
+    ///
+    /// # Errors
+    /// What the kernel says: the address is in use, or the port needs a privilege.
+    pub async fn bind(config: SyslogTcpConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind(config.listen).await?;
+        Ok(Self { config, listener, counters: Arc::default() })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Its counters, which live on after it.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Accepts and receives until `shutdown` turns true; then what has been read of the connections is handed on and
+    /// they are closed.
+    ///
+    /// # Errors
+    /// None at present: a failing connection ends alone, a failing accept is tried again.
+    pub async fn run(
+        self,
+        out: mpsc::Sender<Delivery>,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let slots = Arc::new(Semaphore::new(self.config.max_connections));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stopped(&mut shutdown) => break,
+                () = out.closed() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = self.listener.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(source = %self.config.source, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                self.counters.add_dropped(DropReason::TooManyConnections, 1);
+                tracing::warn!(source = %self.config.source, %peer, "connection refused: too many");
+                continue;
+            };
+            let connection = Connection {
+                source: self.config.source.clone(),
+                framer: Framer::new(self.config.max_frame_bytes),
+                idle: Duration::from_secs(self.config.idle_timeout_secs),
+                counters: Arc::clone(&self.counters),
+                out: out.clone(),
+            };
+            let shutdown = shutdown.clone();
+            connections.spawn(async move {
+                connection.receive(stream, shutdown).await;
+                drop(slot);
+            });
+        }
+        while connections.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+struct Connection {
+    source: SourceId,
+    framer: Framer,
+    idle: Duration,
+    counters: Arc<Counters>,
+    out: mpsc::Sender<Delivery>,
+}
+
+impl Connection {
+    async fn receive(mut self, mut stream: impl AsyncRead + Unpin, mut shutdown: watch::Receiver<bool>) {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(READ_BYTES);
+            let read = tokio::select! {
+                read = tokio::time::timeout(self.idle, stream.read_buf(&mut buffer)) => read,
+                () = stopped(&mut shutdown) => break,
+            };
+            match read {
+                Ok(Ok(0) | Err(_)) | Err(_) => break,
+                Ok(Ok(_)) => {}
+            }
+            if !self.deliver(&mut buffer, Vec::new()).await {
+                return;
+            }
+        }
+        let last = match self.framer.finish(&mut buffer) {
+            Ok(last) => last.into_iter().collect(),
+            Err(_) => {
+                self.counters.add_dropped(DropReason::Truncated, 1);
+                Vec::new()
+            }
+        };
+        self.deliver(&mut buffer, last).await;
+    }
+
+    /// Hands on the whole frames in `buffer` after `frames`. `false` when nobody takes them any more.
+    async fn deliver(&mut self, buffer: &mut BytesMut, mut frames: Vec<Bytes>) -> bool {
+        while let Some(framed) = self.framer.next(buffer) {
+            match framed {
+                Framed::Frame(frame) => frames.push(frame),
+                Framed::TooLong => self.counters.add_dropped(DropReason::TooLong, 1),
+            }
+        }
+        if frames.is_empty() {
+            return true;
+        }
+        self.counters.add_received(frames.len() as u64, frames.iter().map(Bytes::len).sum::<usize>() as u64);
+        let delivery = Delivery { source: self.source.clone(), frames, file: None };
+        self.out.send(delivery).await.is_ok()
+    }
+}
