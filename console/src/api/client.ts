@@ -1,113 +1,81 @@
-/** Calls to `/api/v1` of the origin the console came from. Every failure is a Problem. */
-import { Problem, type ProblemDocument } from './problem'
+/** Calls to the origin the console came from, typed by the server's OpenAPI document. Every failure is a Problem. */
+import createClient from 'openapi-fetch'
 import type { Finding, OcsfEvent } from './ocsf'
-import type {
-  DeadLetter,
-  EventPage,
-  FindingPage,
-  Health,
-  Histogram,
-  IncidentStory,
-  IncidentPage,
-  IncidentState,
-  LedgerLine,
-  Overview,
-  Source,
-  User,
-} from './types'
+import { Problem, type ProblemDocument } from './problem'
+import type { operations, paths } from './schema'
+import type { IncidentState } from './types'
 
-const BASE = '/api/v1'
+const client = createClient<paths>({
+  credentials: 'same-origin',
+  // Looked up at each call, not at import.
+  fetch: (request: Request) => globalThis.fetch(request),
+})
 
-type Parameters = Record<string, string | number | readonly string[] | undefined>
+client.use({
+  onRequest({ request }) {
+    // A header of our own forces a preflight on cross-site requests: the server's guard against forged ones.
+    if (request.method !== 'GET') request.headers.set('X-Wanglou-CSRF', '1')
+  },
+  onError: () => new Problem(0, {}),
+})
 
-function address(path: string, parameters: Parameters = {}): string {
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value === undefined || value === '') continue
-    if (Array.isArray(value)) for (const one of value) query.append(name, one)
-    else query.append(name, String(value))
-  }
-  const text = query.toString()
-  return `${BASE}/${path}${text ? `?${text}` : ''}`
+interface Answer<T> {
+  data?: T
+  error?: unknown
+  response: Response
 }
 
-async function call<T>(method: string, url: string, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
-  // A header of our own forces a preflight on cross-site requests: the server's guard against forged ones.
-  if (method !== 'GET') headers['X-Wanglou-CSRF'] = '1'
-  if (body !== undefined) headers['Content-Type'] = 'application/json'
-  let response: Response
-  try {
-    response = await fetch(url, {
-      method,
-      headers,
-      credentials: 'same-origin',
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-  } catch {
-    throw new Problem(0, {})
-  }
-  const text = await response.text()
-  const content: unknown = parse(text)
-  if (!response.ok) throw new Problem(response.status, isDocument(content) ? content : {})
-  return content as T
-}
-
-function parse(text: string): unknown {
-  try {
-    return text === '' ? null : JSON.parse(text)
-  } catch {
-    return null
-  }
+async function answered<T>(call: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await call
+  if (!response.ok) throw new Problem(response.status, isDocument(error) ? error : {})
+  return data as T
 }
 
 function isDocument(value: unknown): value is ProblemDocument {
   return typeof value === 'object' && value !== null
 }
 
-const get = <T>(path: string, parameters?: Parameters) => call<T>('GET', address(path, parameters))
-const post = <T>(path: string, body: unknown) => call<T>('POST', address(path), body)
+type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]['parameters']['query']>
 
-export interface TimeBounds {
-  from?: string
-  to?: string
-}
-
-export interface EventQuery extends TimeBounds {
-  where?: readonly string[]
-}
+export type EventQuery = Pick<QueryOf<'search_events'>, 'from' | 'to' | 'where'>
 
 export const api = {
-  setupNeeded: () => get<{ needed: boolean }>('setup'),
-  setUp: (body: { token: string; username: string; password: string }) => post<unknown>('setup', body),
-  session: () => get<{ user: User }>('session'),
-  logIn: (body: { username: string; password: string }) => post<unknown>('session', body),
-  logOut: () => call<unknown>('DELETE', address('session')),
-  health: () => get<Health>('health'),
+  setupNeeded: () => answered(client.GET('/api/v1/setup')),
+  setUp: (body: { token: string; username: string; password: string }) => answered(client.POST('/api/v1/setup', { body })),
+  session: () => answered(client.GET('/api/v1/session')),
+  logIn: (body: { username: string; password: string }) => answered(client.POST('/api/v1/session', { body })),
+  logOut: () => answered(client.DELETE('/api/v1/session')),
+  health: () => answered(client.GET('/api/v1/health')),
 
-  overview: (query: TimeBounds) => get<Overview>('overview', { ...query }),
+  overview: (query: QueryOf<'overview'>) => answered(client.GET('/api/v1/overview', { params: { query } })),
 
-  findings: (
-    query: TimeBounds & { severity?: string; rule?: string; incident?: string; entity?: string; limit?: number; cursor?: string },
-  ) => get<FindingPage>('findings', { ...query }),
-  finding: (uid: string) => get<Finding>(`findings/${encodeURIComponent(uid)}`),
+  async findings(query: QueryOf<'list_findings'>) {
+    const page = await answered(client.GET('/api/v1/findings', { params: { query } }))
+    return { ...page, findings: page.findings as Finding[] }
+  },
+  finding: async (uid: string) => (await answered(client.GET('/api/v1/findings/{uid}', { params: { path: { uid } } }))) as Finding,
 
-  incidents: (query: { state?: string; severity?: string; limit?: number; cursor?: string }) =>
-    get<IncidentPage>('incidents', { ...query }),
-  incident: (id: string) => get<IncidentStory>(`incidents/${encodeURIComponent(id)}`),
+  incidents: (query: QueryOf<'list_incidents'>) => answered(client.GET('/api/v1/incidents', { params: { query } })),
+  async incident(id: string) {
+    const story = await answered(client.GET('/api/v1/incidents/{id}', { params: { path: { id } } }))
+    return { ...story, findings: story.findings as Finding[] }
+  },
   changeState: (id: string, body: { state: IncidentState; note: string }) =>
-    post<unknown>(`incidents/${encodeURIComponent(id)}/state`, body),
-  addNote: (id: string, text: string) => post<unknown>(`incidents/${encodeURIComponent(id)}/notes`, { text }),
+    answered(client.POST('/api/v1/incidents/{id}/state', { params: { path: { id } }, body })),
+  addNote: (id: string, text: string) =>
+    answered(client.POST('/api/v1/incidents/{id}/notes', { params: { path: { id } }, body: { text } })),
 
-  events: (query: EventQuery & { limit?: number; cursor?: string }) => get<EventPage>('events', { ...query }),
-  event: (uid: string) => get<OcsfEvent>(`events/${encodeURIComponent(uid)}`),
-  eventHistogram: (query: EventQuery & { buckets?: number }) => get<Histogram>('events/histogram', { ...query }),
-  eventTop: (query: EventQuery & { field: string; n?: number }) =>
-    get<{ values: { value: string; count: number }[] }>('events/top', { ...query }),
+  async events(query: QueryOf<'search_events'>) {
+    const page = await answered(client.GET('/api/v1/events', { params: { query } }))
+    return { ...page, events: page.events as OcsfEvent[] }
+  },
+  event: async (uid: string) => (await answered(client.GET('/api/v1/events/{uid}', { params: { path: { uid } } }))) as OcsfEvent,
+  eventHistogram: (query: QueryOf<'event_histogram'>) => answered(client.GET('/api/v1/events/histogram', { params: { query } })),
+  eventTop: (query: QueryOf<'top_values'>) => answered(client.GET('/api/v1/events/top', { params: { query } })),
 
-  sources: () => get<{ sources: Source[] }>('sources'),
-  createSource: (name: string) => post<{ source: Source; token: string }>('sources', { name }),
-  deleteSource: (name: string) => call<unknown>('DELETE', address(`sources/${encodeURIComponent(name)}`)),
-  ledger: () => get<{ sources: LedgerLine[] }>('ledger'),
-  deadLetters: (query: { source?: string; limit?: number }) => get<{ dead_letters: DeadLetter[]; total: number }>('dead-letters', query),
+  sources: () => answered(client.GET('/api/v1/sources')),
+  createSource: (name: string) => answered(client.POST('/api/v1/sources', { body: { name } })),
+  deleteSource: (name: string) => answered(client.DELETE('/api/v1/sources/{name}', { params: { path: { name } } })),
+  ledger: () => answered(client.GET('/api/v1/ledger')),
+  deadLetters: (query: QueryOf<'dead_letters'>) => answered(client.GET('/api/v1/dead-letters', { params: { query } })),
 }

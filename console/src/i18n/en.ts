@@ -2,7 +2,7 @@
 import type { Messages } from './zh-CN'
 
 export const en: Messages = {
-  app: { name: 'Wanglou', kind: 'Security situational awareness' },
+  app: { name: 'Wanglou', kind: 'Situational awareness' },
   door: { notice: 'Non-classified system: processing classified information is prohibited' },
   page: {
     overview: 'On duty',
@@ -112,7 +112,7 @@ export const en: Messages = {
     openIncidents: 'Open incidents',
     noneOpen: 'No open incidents',
     urgentAlerts: 'Critical and high alerts',
-    ofAlerts: 'of {count} alerts in the range',
+    ofAlerts: 'of {total} alerts in the range',
     events: 'Events',
     alerts: 'Alerts',
     inRange: 'in the range',
@@ -140,7 +140,7 @@ export const en: Messages = {
     allIncidents: 'All incidents',
     nothingWaits: 'No incident waits',
     nothingWaitsNext: 'New ones appear here, and the navigation shows how many.',
-    alertCount: '{count} alerts',
+    alertCount: '{count} alert | {count} alerts',
     collection: 'Collection health',
     toCollection: 'Details',
     unbalanced: 'The ledger does not add up: {sources}. This is a fault of the platform: see Collection and report it.',
@@ -168,9 +168,9 @@ export const en: Messages = {
     reference: 'Reference',
     none: 'No alerts under these conditions',
     noneNext: 'Widen the time range or drop a condition. If there never were any, check under Collection that events arrive.',
-    shown: '{count} alerts',
+    shown: '{count} alert | {count} alerts',
     shownMore: '{count} shown, there are more',
-    events: '{count} events',
+    events: '{count} event | {count} events',
     proof: 'Because:',
     toIncident: 'Its incident',
     record: 'Record',
@@ -187,7 +187,7 @@ export const en: Messages = {
     pattern: 'Asked by the rule',
     asked: 'rule asks',
     anywhere: 'any field',
-    hidden: 'The proof of the first {shown} events is shown; find the other {hidden} by search.',
+    hidden: 'Proof is kept of the first events, here {shown}; find the other {hidden} by search.',
     none: 'This alert carries no matched fields.',
   },
   entity: {
@@ -207,7 +207,7 @@ export const en: Messages = {
     incidents: 'Its incidents',
     findings: 'Recent alerts (at most {count})',
     noFindings: 'No alert names it',
-    inAlerts: 'named by {count} alerts',
+    inAlerts: 'named by {count} alert | named by {count} alerts',
     more: '{count} more',
   },
   incidents: {
@@ -224,13 +224,13 @@ export const en: Messages = {
   },
   incident: {
     back: 'Incidents',
-    alerts: '{count} alerts',
+    alerts: '{count} alert | {count} alerts',
     firstSeen: 'First',
     lastSeen: 'Last',
     lasted: 'Lasted',
     path: 'Attack path',
     pathHint: 'ATT&CK tactics in the order of an attack, with the time each was first seen',
-    pathAlerts: '{count} alerts',
+    pathAlerts: '{count} alert | {count} alerts',
     noPath: 'These alerts name no tactic.',
     timeline: 'Timeline',
     timelineHint: 'earliest first; choose an alert to see its proof',
@@ -258,7 +258,6 @@ export const en: Messages = {
     moved: 'Moved to “{state}”',
     confirm: 'Move to “{state}”',
     to: {
-      new: 'Back to new',
       in_progress: 'Start work',
       on_hold: 'Put on hold',
       resolved: 'Mark resolved',
@@ -266,7 +265,6 @@ export const en: Messages = {
       reopen: 'Reopen',
     },
     means: {
-      new: 'The incident goes back to the queue.',
       in_progress: 'Somebody works on it. It can be put on hold, resolved or closed later.',
       on_hold: 'For waiting on others. New alerts still join it; work can go on at any time.',
       resolved: 'The threat is gone and waits for review. Write the conclusion and its grounds; it can be reopened.',
@@ -361,7 +359,7 @@ export const en: Messages = {
   letters: {
     title: 'Rejected lines',
     hint: 'lines that could not be read are kept with the reason, never dropped in silence',
-    total: '{count} lines so far',
+    total: '{count} line so far | {count} lines so far',
     all: 'All sources',
     arrived: 'Arrived',
     source: 'Source',

@@ -110,7 +110,7 @@ export const zhCN = {
     openIncidents: '未结安全事件',
     noneOpen: '没有未结的安全事件',
     urgentAlerts: '严重与高危告警',
-    ofAlerts: '所选时段共 {count} 条告警',
+    ofAlerts: '所选时段共 {total} 条告警',
     events: '日志',
     alerts: '告警',
     inRange: '所选时段',
@@ -256,7 +256,6 @@ export const zhCN = {
     moved: '已转为“{state}”',
     confirm: '转为“{state}”',
     to: {
-      new: '退回新建',
       in_progress: '开始处置',
       on_hold: '挂起',
       resolved: '标为已解决',
@@ -264,7 +263,6 @@ export const zhCN = {
       reopen: '重新打开',
     },
     means: {
-      new: '安全事件回到待处理队列。',
       in_progress: '表示有人正在处理。之后可以挂起、解决或关闭。',
       on_hold: '等待外部条件时使用。新告警仍会并入，随时可以恢复处置。',
       resolved: '威胁已消除，等待复核。请写明结论和依据；随时可以重新打开。',

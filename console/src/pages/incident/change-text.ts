@@ -7,7 +7,7 @@ const PLATFORM = 'wanglou'
 
 export function useChangeText(): (change: Change) => string {
   const { t, te } = useI18n()
-  const named = (group: string, name: string | undefined) => (name && te(`${group}.${name}`) ? t(`${group}.${name}`) : (name ?? ''))
+  const named = (group: string, name: string | null | undefined) => (name && te(`${group}.${name}`) ? t(`${group}.${name}`) : (name ?? ''))
   return (change) => {
     const by = change.by === PLATFORM ? t('change.platform') : change.by
     const group = change.kind === 'severity' ? 'severity' : 'state'
