@@ -1,17 +1,45 @@
-//! The engine.
+//! The engine: all rules compiled into one program, run over records.
+//!
+//! The cost of a record depends on its own size and on what it nearly matches, not on the number of rules:
+//! 1. the router says which logsources the record belongs to; only their columns and rules are in question;
+//! 2. each value of the record goes once through its column, which holds the questions of all rules on that field;
+//! 3. a rule's condition is evaluated only when one of its *witnesses* holds: items without which it cannot match.
+//!    A rule that can match without any (a pure `not`, or a test for null) is looked at for every record of its
+//!    logsource.
+//!
+//! Semantics where the specification leaves room: a field that occurs several times matches when one of its values
+//! does. Missing and null are the same to `field: null`; an empty text is neither. `neq` is the negation of equality,
+//! so it holds for a missing field. Numbers and texts compare by their decimal text; `lt` and its kin also read numbers
+//! written as text. Keywords are searched in every value, and in the whole line for syslog. A filter's condition is
+//! joined to the rule's with `and`.
+
+mod column;
+mod compile;
+mod evaluate;
+mod explain;
+mod mapping;
+mod program;
+mod router;
+mod test;
+pub(crate) mod verdict;
 
 use std::sync::Arc;
 
-use wanglou_model::{Event, FieldMatch, Finding, FindingUid, Place, Record, RuleInfo};
+use wanglou_model::{Event, Evidence, FieldMatch, Finding, FindingUid, Place, Record, RuleInfo};
 
-use crate::{Diagnostic, RuleFile, Taxonomy, yaml};
+pub use compile::compile;
+pub use evaluate::Scratch;
+
+use crate::Diagnostic;
+use crate::correlate::Plan;
+use program::Program;
 
 /// What became of the rules.
 #[derive(Debug)]
 pub struct Compilation {
     /// The engine, with every rule that is sound.
     pub engine: Engine,
-    /// How many rules are loaded.
+    /// How many rules are loaded, correlations included.
     pub loaded: usize,
     /// The rules that are not, and why.
     pub failed: Vec<FailedRule>,
@@ -28,88 +56,64 @@ pub struct FailedRule {
     pub rule_id: Option<String>,
     /// Its title, if it has one.
     pub title: Option<String>,
-    /// Why: the first error's code, message and line.
+    /// Why: the first error's code, line and message.
     pub reason: String,
 }
 
 /// Names a loaded rule within its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleIndex(u32);
+pub struct RuleIndex(pub(crate) u32);
 
 /// All rules, compiled into one program. Immutable: share it between threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
+    /// Detection rules, then correlations.
     rules: Vec<Arc<RuleInfo>>,
-}
-
-/// The working memory of one thread's evaluations. Reused from record to record.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    hits: Vec<RuleIndex>,
-}
-
-/// Compiles rules.
-#[must_use]
-pub fn compile(files: &[RuleFile], _taxonomy: &Taxonomy) -> Compilation {
-    let mut reporter_found = Vec::new();
-    for file in files {
-        let mut reporter = crate::diagnostic::Reporter::new(&file.path, &file.text);
-        for document in yaml::documents(&file.text) {
-            if let Err(error) = document.root {
-                reporter.report(error.code, error.mark, error.message);
-            }
-        }
-        reporter_found.append(&mut reporter.found);
-    }
-    Compilation { engine: Engine::default(), loaded: 0, failed: Vec::new(), diagnostics: reporter_found }
+    program: Program,
+    plans: Vec<Plan>,
+    silent: Vec<bool>,
 }
 
 impl Engine {
     /// New working memory.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch::default()
+        Scratch::for_program(&self.program)
     }
 
-    /// The rules that match a record, in order of their index.
-    pub fn evaluate<'s>(&self, _record: &Record, scratch: &'s mut Scratch) -> &'s [RuleIndex] {
-        scratch.hits.clear();
-        &scratch.hits
+    /// The detection rules that match a record, in order of their index. Allocates nothing once the scratch has seen
+    /// records of this size and shape.
+    pub fn evaluate<'s>(&self, record: &Record, scratch: &'s mut Scratch) -> &'s [RuleIndex] {
+        self.program.evaluate(record, scratch)
     }
 
     /// A rule.
     ///
     /// # Panics
-    /// Never for an index that this engine gave.
+    /// When the index comes from another engine that has more rules.
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "only this engine makes indices")]
+    #[expect(clippy::indexing_slicing, reason = "documented: only engines make indices, each for itself")]
     pub fn rule(&self, index: RuleIndex) -> &Arc<RuleInfo> {
         &self.rules[index.0 as usize]
     }
 
-    /// All rules.
+    /// All rules, correlations last.
     pub fn rules(&self) -> impl Iterator<Item = (RuleIndex, &Arc<RuleInfo>)> {
-        self.rules.iter().enumerate().map(|(i, rule)| (RuleIndex(u32::try_from(i).unwrap_or(u32::MAX)), rule))
+        (0..).map(RuleIndex).zip(&self.rules)
     }
 
-    /// Why a rule matches a record.
+    /// Why a rule matches a record: the fields that its condition rests on. Empty when it does not match, or matches
+    /// by what is not there.
     #[must_use]
-    pub fn explain(&self, _index: RuleIndex, _record: &Record) -> Vec<FieldMatch> {
-        Vec::new()
+    pub fn explain(&self, index: RuleIndex, record: &Record) -> Vec<FieldMatch> {
+        self.program.explain(index, record)
     }
 
     /// The finding of a rule that matches a record.
     #[must_use]
     pub fn finding(&self, index: RuleIndex, record: &Record, event: &Event, place: Option<Place>) -> Finding {
         let rule = self.rule(index);
-        let evidence = wanglou_model::Evidence {
-            event: event.uid,
-            time: event.time,
-            place,
-            product: event.product.id.clone(),
-            matches: self.explain(index, record),
-            artifacts: wanglou_model::Evidence::artifacts_of(&event.to_json(None)),
-        };
+        let (outcome, outcome_proof) = verdict::outcome(record, event);
         Finding {
             uid: FindingUid::of(&rule.id, &rule.version, &[event.uid], ""),
             rule: Arc::clone(rule),
@@ -117,24 +121,51 @@ impl Engine {
             first_seen: event.time,
             last_seen: event.time,
             count: 1,
-            evidences: vec![evidence],
+            evidences: vec![self.evidence(index, record, event, place)],
             group: Vec::new(),
             entities: wanglou_model::Entity::of_event(event),
-            direction: wanglou_model::Direction::Unknown,
-            outcome: wanglou_model::Outcome::Unknown,
-            outcome_proof: String::new(),
+            direction: verdict::direction(event),
+            outcome,
+            outcome_proof,
+        }
+    }
+
+    /// The evidence of one event for a rule that matches it.
+    pub(crate) fn evidence(
+        &self,
+        index: RuleIndex,
+        record: &Record,
+        event: &Event,
+        place: Option<Place>,
+    ) -> Evidence {
+        Evidence {
+            event: event.uid,
+            time: event.time,
+            place,
+            product: event.product.id.clone(),
+            matches: self.explain(index, record),
+            artifacts: Evidence::artifacts_of(&event.to_json(None)),
         }
     }
 
     /// Whether a rule only feeds correlations and raises no finding of its own.
     #[must_use]
-    pub fn is_silent(&self, _index: RuleIndex) -> bool {
-        false
+    pub fn is_silent(&self, index: RuleIndex) -> bool {
+        self.silent.get(index.0 as usize).copied().unwrap_or(false)
     }
 
     /// Whether there are correlation rules.
     #[must_use]
     pub fn has_correlations(&self) -> bool {
-        false
+        !self.plans.is_empty()
+    }
+
+    pub(crate) fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// The first value that is not null of each of the columns, as text; `None` when one has none.
+    pub(crate) fn texts(&self, columns: &[u32], record: &Record) -> Option<Vec<String>> {
+        self.program.texts(columns, record)
     }
 }

@@ -7,16 +7,17 @@
 //!
 //! The room knows records, events and findings, and nothing of files (but for `rules::read`), sockets or stores.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the parser and the engine behind this interface land next")]
 
 mod correlate;
 mod diagnostic;
 mod engine;
 pub mod rules;
+mod sigma;
 mod taxonomy;
+mod text;
 mod yaml;
 
-pub use correlate::Correlator;
+pub use correlate::{Correlator, Limits};
 pub use diagnostic::{Diagnostic, DiagnosticSeverity};
 pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile};
 pub use rules::RuleFile;

@@ -190,6 +190,16 @@ impl FieldMap {
         self.fields.iter().map(|(path, slot)| (*path, self.value(*slot)))
     }
 
+    /// The value at a position: first those of [`FieldMap::iter`] in its order, then those without an interned path.
+    #[must_use]
+    pub fn value_at(&self, position: usize) -> Option<Value<'_>> {
+        let slot = match self.fields.get(position) {
+            Some((_, slot)) => *slot,
+            None => self.untracked.get(position - self.fields.len())?.1,
+        };
+        Some(self.value(slot))
+    }
+
     /// All values with their names, those without an interned path last.
     pub fn iter_named(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
         let tracked = self.fields.iter().map(|(path, slot)| (path.name(), self.value(*slot)));
@@ -343,6 +353,7 @@ mod tests {
     #[test]
     fn set_replaces_and_clear_forgets() {
         let mut fields = map(&[("a.b", Value::Int(1)), ("a.b", Value::Int(2))]);
+        assert_eq!((fields.value_at(1), fields.value_at(2)), (Some(Value::Int(2)), None));
         fields.set(PathId::reserve("a.b"), 3_i64);
         assert_eq!(fields.get_all(PathId::reserve("a.b")).collect::<Vec<_>>(), [Value::Int(3)]);
         fields.clear();

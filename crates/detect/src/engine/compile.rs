@@ -1,0 +1,344 @@
+//! From rule files to an engine: every document is read, filters are joined to their rules, correlations to what they
+//! count, and everything that is wrong is reported with its place.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use wanglou_model::RuleInfo;
+
+use super::program::ProgramBuilder;
+use super::{Compilation, Engine, FailedRule, RuleIndex};
+use crate::Diagnostic;
+use crate::correlate::{Input, Plan};
+use crate::diagnostic::{self, Code, DiagnosticSeverity, Reporter};
+use crate::rules::RuleFile;
+use crate::sigma::{self, Aggregate, Correlation, Document, Expr, Filter, Header, Rule};
+use crate::taxonomy::{Taxonomy, covers};
+use crate::yaml::{self, Mark, Node};
+
+/// Compiles rules. Rules with errors are left out and reported; they never keep others from working.
+#[must_use]
+pub fn compile(files: &[RuleFile], taxonomy: &Taxonomy) -> Compilation {
+    let mut compiler = Compiler { files, ..Compiler::default() };
+    for (index, file) in files.iter().enumerate() {
+        compiler.read(index, file);
+    }
+    compiler.drop_copies();
+    compiler.apply_filters();
+    compiler.build(taxonomy)
+}
+
+/// A document and the file it stands in.
+struct Placed<T> {
+    file: usize,
+    document: T,
+}
+
+#[derive(Default)]
+struct Compiler<'f> {
+    files: &'f [RuleFile],
+    rules: Vec<Placed<Rule>>,
+    correlations: Vec<Placed<Correlation>>,
+    filters: Vec<Placed<Filter>>,
+    failed: Vec<FailedRule>,
+    /// With the index of their file, to be sorted by.
+    diagnostics: Vec<(usize, Diagnostic)>,
+}
+
+impl Compiler<'_> {
+    fn read(&mut self, index: usize, file: &RuleFile) {
+        let mut reporter = Reporter::new(&file.path, &file.text);
+        let mut global: Option<Node> = None;
+        let mut previous: Option<Node> = None;
+        for document in yaml::documents(&file.text) {
+            let reported = reporter.found.len();
+            let mut title = None;
+            let read = match &document.root {
+                Err(error) => {
+                    reporter.about(None);
+                    Err(reporter.report(error.code, error.mark, error.message.clone()))
+                }
+                Ok(root) => {
+                    let root = match action(root) {
+                        Some("global") => {
+                            global = Some(root.clone());
+                            continue;
+                        }
+                        Some("reset") => {
+                            global = None;
+                            continue;
+                        }
+                        Some("repeat") => previous.as_ref().map(|below| yaml::merge(below, root.clone())),
+                        _ => None,
+                    }
+                    .unwrap_or_else(|| root.clone());
+                    let root = match &global {
+                        Some(global) => yaml::merge(global, root),
+                        None => root,
+                    };
+                    title = root.get("title").and_then(Node::text).map(str::to_owned);
+                    let read = sigma::read(&document, &root, &mut reporter);
+                    previous = Some(root);
+                    read
+                }
+            };
+            match read {
+                Ok(Document::Rule(document)) => self.rules.push(Placed { file: index, document }),
+                Ok(Document::Correlation(document)) => {
+                    self.correlations.push(Placed { file: index, document });
+                }
+                Ok(Document::Filter(document)) => self.filters.push(Placed { file: index, document }),
+                Err(_) => {
+                    self.failed.extend(failed(reporter.found.get(reported..).unwrap_or_default(), title));
+                }
+            }
+        }
+        self.diagnostics.extend(reporter.found.into_iter().map(|diagnostic| (index, diagnostic)));
+    }
+
+    /// Reports something about a document that has been read.
+    fn report(
+        &mut self,
+        file: usize,
+        header: Option<&Header>,
+        code: &'static Code,
+        mark: Mark,
+        message: String,
+    ) {
+        let Some(source) = self.files.get(file) else { return };
+        let mut reporter = Reporter::new(&source.path, &source.text);
+        reporter.about(header.map(|header| header.info.id.as_str()));
+        reporter.report(code, mark, message);
+        if let Some(header) = header {
+            self.failed.extend(failed(&reporter.found, Some(header.info.title.clone())));
+        }
+        self.diagnostics.extend(reporter.found.into_iter().map(|diagnostic| (file, diagnostic)));
+    }
+
+    /// The same rule read twice counts once; two rules with one id are both kept and reported.
+    fn drop_copies(&mut self) {
+        let mut seen: FxHashMap<String, (String, usize)> = FxHashMap::default();
+        let mut reports = Vec::new();
+        self.rules.retain(|placed| {
+            let Header { info, mark, .. } = &placed.document.header;
+            let Some((version, file)) = seen.get(&info.id) else {
+                seen.insert(info.id.clone(), (info.version.clone(), placed.file));
+                return true;
+            };
+            let is_copy = *version == info.version;
+            reports.push((placed.file, *mark, *file, is_copy));
+            !is_copy
+        });
+        for (file, mark, first, is_copy) in reports {
+            let first = self.files.get(first).map(|file| file.path.as_str()).unwrap_or_default();
+            let message = if is_copy {
+                format!("the same rule was read from `{first}`; it counts once")
+            } else {
+                format!("a different rule with the same id was read from `{first}`; both are used")
+            };
+            self.report(file, None, &diagnostic::DUPLICATE_ID, mark, message);
+        }
+    }
+
+    fn apply_filters(&mut self) {
+        for Placed { file, document: filter } in std::mem::take(&mut self.filters) {
+            let mut unknown = Vec::new();
+            for (name, mark) in &filter.rules {
+                if !self.rules.iter().any(|rule| is_called(&rule.document.header, name)) {
+                    unknown.push((*mark, format!("the filter names the rule `{name}`, which is not loaded")));
+                }
+            }
+            for placed in &mut self.rules {
+                let rule = &mut placed.document;
+                let named = filter.rules.is_empty()
+                    || filter.rules.iter().any(|(name, _)| is_called(&rule.header, name));
+                if named && covers(&filter.logsource, &rule.logsource) {
+                    restrict(rule, &filter);
+                }
+            }
+            for (mark, message) in unknown {
+                self.report(file, Some(&filter.header), &diagnostic::UNKNOWN_RULE, mark, message);
+            }
+        }
+    }
+
+    fn build(mut self, taxonomy: &Taxonomy) -> Compilation {
+        let mut builder = ProgramBuilder::new(taxonomy);
+        let mut infos: Vec<Arc<RuleInfo>> = Vec::new();
+        let mut headers: Vec<(usize, Header)> = Vec::new();
+        for Placed { file, document: rule } in std::mem::take(&mut self.rules) {
+            if !builder.knows(&rule.logsource) {
+                let message = format!("the taxonomy knows no records of logsource `{}`", rule.logsource);
+                self.warn(file, &rule.header, &diagnostic::UNKNOWN_LOGSOURCE, message);
+            }
+            builder.add(&rule.logsource, rule.detection);
+            infos.push(Arc::new(rule.header.info.clone()));
+            headers.push((file, rule.header));
+        }
+        let correlations = std::mem::take(&mut self.correlations);
+        let chained: Vec<_> = correlations
+            .iter()
+            .map(|placed| &placed.document.header)
+            .map(|header| (header.info.id.clone(), header.name.clone()))
+            .collect();
+        let mut plans = Vec::new();
+        let mut silent = vec![false; infos.len()];
+        let mut audible = vec![false; infos.len()];
+        for Placed { file, document } in correlations {
+            let Some(bases) = self.bases(file, &document, &headers, &chained) else { continue };
+            for base in &bases {
+                let flags = if document.generate { &mut audible } else { &mut silent };
+                if let Some(flag) = flags.get_mut(base.0 as usize) {
+                    *flag = true;
+                }
+            }
+            let index = RuleIndex(u32::try_from(infos.len()).unwrap_or(u32::MAX));
+            infos.push(Arc::new(versioned(&document, &bases, &infos)));
+            plans.push(plan(index, &document, &bases, &headers, &mut builder));
+        }
+        let silent = silent.into_iter().zip(audible).map(|(silent, audible)| silent && !audible).collect();
+        let (program, errors) = builder.build();
+        for error in errors {
+            let message = format!("the rules together are too large: {error}");
+            self.diagnostics.push((self.files.len(), diagnostic::unreadable("(all rules)", &message)));
+        }
+        let engine = Engine { rules: infos, program, plans, silent };
+        let mut diagnostics = self.diagnostics;
+        diagnostics.sort_by_key(|(file, diagnostic)| (*file, diagnostic.line, diagnostic.column));
+        Compilation {
+            loaded: engine.rules.len(),
+            engine,
+            failed: self.failed,
+            diagnostics: diagnostics.into_iter().map(|(_, diagnostic)| diagnostic).collect(),
+        }
+    }
+
+    /// The rules that a correlation counts; `None` when one of them cannot be counted, which is reported.
+    fn bases(
+        &mut self,
+        file: usize,
+        correlation: &Correlation,
+        headers: &[(usize, Header)],
+        correlations: &[(String, Option<String>)],
+    ) -> Option<Vec<RuleIndex>> {
+        let mut bases = Vec::new();
+        for (name, mark) in &correlation.rules {
+            // A name in the correlation's own file is meant before the same name elsewhere.
+            let matches = |(_, (_, header)): &(usize, &(usize, Header))| is_called(header, name);
+            let mut found = headers.iter().enumerate().filter(matches);
+            let own = found.clone().find(|(_, (home, _))| *home == file).or_else(|| found.next());
+            if let Some((index, _)) = own {
+                bases.push(RuleIndex(u32::try_from(index).unwrap_or(u32::MAX)));
+                continue;
+            }
+            let is_correlation =
+                correlations.iter().any(|(id, other)| id == name || other.as_deref() == Some(name));
+            let (code, message) = if is_correlation {
+                let message =
+                    format!("`{name}` is a correlation; correlations of correlations are not supported yet");
+                (&diagnostic::UNSUPPORTED_CORRELATION, message)
+            } else {
+                let message = format!("the correlation counts the rule `{name}`, which is not loaded");
+                (&diagnostic::UNKNOWN_RULE, message)
+            };
+            self.report(file, Some(&correlation.header), code, *mark, message);
+            return None;
+        }
+        bases.sort_unstable();
+        bases.dedup();
+        Some(bases)
+    }
+
+    /// Reports something about a rule that is loaded all the same.
+    fn warn(&mut self, file: usize, header: &Header, code: &'static Code, message: String) {
+        let Some(source) = self.files.get(file) else { return };
+        let mut reporter = Reporter::new(&source.path, &source.text);
+        reporter.about(Some(&header.info.id));
+        reporter.report(code, header.mark, message);
+        self.diagnostics.extend(reporter.found.into_iter().map(|diagnostic| (file, diagnostic)));
+    }
+}
+
+/// The `action` of a multi-document file's document.
+fn action(root: &Node) -> Option<&str> {
+    root.get("action").and_then(Node::text)
+}
+
+fn is_called(header: &Header, name: &str) -> bool {
+    header.info.id == name || header.name.as_deref() == Some(name)
+}
+
+/// What failed, out of the diagnostics of a document.
+fn failed(found: &[Diagnostic], title: Option<String>) -> Option<FailedRule> {
+    let error = found.iter().find(|diagnostic| diagnostic.severity == DiagnosticSeverity::Error)?;
+    Some(FailedRule {
+        file: error.file.clone(),
+        rule_id: error.rule_id.clone(),
+        title,
+        reason: format!("{} at line {}: {}", error.code, error.line, error.message),
+    })
+}
+
+/// Joins a filter's condition to a rule's.
+fn restrict(rule: &mut Rule, filter: &Filter) {
+    let offset = rule.detection.items.len();
+    rule.detection.items.extend(filter.detection.items.iter().cloned());
+    let condition = std::mem::take(&mut rule.detection.condition);
+    rule.detection.condition = Expr::And(vec![condition, shifted(&filter.detection.condition, offset)]);
+    let info = &mut rule.header.info;
+    info.version = sigma::digest(&[&info.version, &filter.header.info.version]);
+}
+
+fn shifted(expr: &Expr, offset: usize) -> Expr {
+    let all = |parts: &[Expr]| parts.iter().map(|part| shifted(part, offset)).collect();
+    match expr {
+        Expr::And(parts) => Expr::And(all(parts)),
+        Expr::Or(parts) => Expr::Or(all(parts)),
+        Expr::Not(part) => Expr::Not(Box::new(shifted(part, offset))),
+        Expr::Item(item) => Expr::Item(item + offset),
+    }
+}
+
+/// A correlation's version covers what it counts: when a base rule changes, its findings are new ones.
+fn versioned(correlation: &Correlation, bases: &[RuleIndex], infos: &[Arc<RuleInfo>]) -> RuleInfo {
+    let mut info = correlation.header.info.clone();
+    let versions = bases.iter().filter_map(|base| Some(infos.get(base.0 as usize)?.version.as_str()));
+    info.version = sigma::digest(&std::iter::once(info.version.as_str()).chain(versions).collect::<Vec<_>>());
+    info
+}
+
+/// How a correlation reads its fields from the events of each rule that it counts.
+fn plan(
+    rule: RuleIndex,
+    correlation: &Correlation,
+    bases: &[RuleIndex],
+    headers: &[(usize, Header)],
+    builder: &mut ProgramBuilder<'_>,
+) -> Plan {
+    let mut inputs = FxHashMap::default();
+    for base in bases {
+        let header = headers.get(base.0 as usize).map(|(_, header)| header);
+        let mut column = |field: &String| {
+            let alias = correlation.aliases.get(field).and_then(|rules| {
+                let (_, field) =
+                    rules.iter().find(|(name, _)| header.is_some_and(|header| is_called(header, name)))?;
+                Some(field)
+            });
+            builder.field(base.0, alias.unwrap_or(field))
+        };
+        let group = correlation.group_by.iter().filter_map(&mut column).collect();
+        let counted = match &correlation.aggregate {
+            Aggregate::EventCount => Vec::new(),
+            Aggregate::ValueCount(fields) => fields.iter().filter_map(&mut column).collect(),
+        };
+        inputs.insert(*base, Input { group, counted });
+    }
+    Plan {
+        rule,
+        inputs,
+        counts_values: correlation.aggregate != Aggregate::EventCount,
+        group_by: correlation.group_by.clone(),
+        timespan_nanos: correlation.timespan_nanos,
+        conditions: correlation.conditions.clone(),
+    }
+}

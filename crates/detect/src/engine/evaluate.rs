@@ -1,0 +1,356 @@
+//! Running the program over a record.
+//!
+//! Nothing is cleared between records: what is known of a column, item or rule carries the number of the record it
+//! was learnt from, and older knowledge counts as none. All memory is kept, so that a stream settles at no allocation.
+
+use wanglou_model::{Format, Record, Value};
+
+use super::RuleIndex;
+use super::column::{ItemId, Signal};
+use super::mapping::{Feed, PathMemory};
+use super::program::{Op, Program};
+use super::router::append_folded;
+use super::test;
+
+/// The working memory of one thread's evaluations. Reused from record to record.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The number of the current record; 0 is never current.
+    now: u32,
+    paths: Vec<PathMemory>,
+    routes: Vec<u32>,
+    sources: Vec<u32>,
+    active_sources: Vec<u32>,
+    columns: Vec<ColumnState>,
+    filled: Vec<u32>,
+    /// Values of columns as linked lists: (position of the value in the record, next).
+    links: Vec<(u32, u32)>,
+    /// Folded texts of values, by position: (record, start, end) in `text`.
+    folded: Vec<(u32, u32, u32)>,
+    text: String,
+    buffer: String,
+    holds: Vec<u32>,
+    may_hold: Vec<u32>,
+    candidates: Vec<u32>,
+    is_candidate: Vec<u32>,
+    hits: Vec<RuleIndex>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ColumnState {
+    /// The last record for which a logsource with this column was active.
+    active: u32,
+    /// The last record that has a value for it; then the fields below are meant.
+    filled: u32,
+    level: u8,
+    first: u32,
+    last: u32,
+}
+
+/// The end of a linked list.
+const END: u32 = u32::MAX;
+/// The position of the record's raw text among its values.
+const RAW: u32 = u32::MAX;
+/// Working text larger than this is given back after the record: one huge event must not cost memory for ever.
+const MAX_KEPT_TEXT: usize = 1 << 20;
+
+impl Scratch {
+    pub(super) fn for_program(program: &Program) -> Self {
+        Self {
+            paths: Format::ALL.iter().map(|_| PathMemory::default()).collect(),
+            routes: vec![0; program.routes.len()],
+            sources: vec![0; program.logsources.len()],
+            columns: vec![ColumnState::default(); program.columns.len()],
+            holds: vec![0; program.items.len()],
+            may_hold: vec![0; program.items.len()],
+            is_candidate: vec![0; program.rules.len()],
+            ..Self::default()
+        }
+    }
+
+    fn begin(&mut self) {
+        self.now = self.now.checked_add(1).unwrap_or_else(|| {
+            for stamps in [
+                &mut self.routes,
+                &mut self.sources,
+                &mut self.holds,
+                &mut self.may_hold,
+                &mut self.is_candidate,
+            ] {
+                stamps.fill(0);
+            }
+            self.columns.fill(ColumnState::default());
+            self.folded.fill((0, 0, 0));
+            1
+        });
+        self.active_sources.clear();
+        self.filled.clear();
+        self.links.clear();
+        self.text.clear();
+        if self.text.capacity() > MAX_KEPT_TEXT {
+            self.text.shrink_to(MAX_KEPT_TEXT);
+        }
+        self.candidates.clear();
+        self.hits.clear();
+    }
+}
+
+impl Program {
+    /// The rules that match a record, in order.
+    pub(super) fn evaluate<'s>(&self, record: &Record, scratch: &'s mut Scratch) -> &'s [RuleIndex] {
+        let mut run = Run { program: self, record, s: scratch };
+        run.s.begin();
+        run.route();
+        if !run.s.active_sources.is_empty() {
+            run.fill();
+            run.scan();
+            run.decide();
+        }
+        &scratch.hits
+    }
+}
+
+struct Run<'p, 'r, 's> {
+    program: &'p Program,
+    record: &'r Record,
+    s: &'s mut Scratch,
+}
+
+impl Run<'_, '_, '_> {
+    /// Finds the logsources that the record belongs to, and with them the columns and rules in question.
+    fn route(&mut self) {
+        let s = &mut *self.s;
+        let (now, program) = (s.now, self.program);
+        let mut buffer = std::mem::take(&mut s.buffer);
+        program.router.route(self.record, &mut buffer, |route| {
+            if let Some(stamp) = s.routes.get_mut(route) {
+                *stamp = now;
+            }
+            for id in program.routes.get(route).into_iter().flatten() {
+                let Some(stamp) = s.sources.get_mut(*id as usize).filter(|stamp| **stamp != now) else {
+                    continue;
+                };
+                *stamp = now;
+                s.active_sources.push(*id);
+                let Some(source) = program.logsources.get(*id as usize) else { continue };
+                for column in &source.columns {
+                    if let Some(state) = s.columns.get_mut(*column as usize) {
+                        state.active = now;
+                    }
+                }
+            }
+        });
+        s.buffer = buffer;
+    }
+
+    /// Hands each value of the record to the columns that ask for it.
+    fn fill(&mut self) {
+        let Some(format) = Format::ALL.iter().position(|format| *format == self.record.format) else {
+            return;
+        };
+        let (Some(table), Some(mut memory)) =
+            (self.program.tables.get(format), self.s.paths.get_mut(format).map(std::mem::take))
+        else {
+            return;
+        };
+        for (position, (path, _)) in (0_u32..).zip(self.record.fields.iter()) {
+            for feed in table.feeds(path, &mut memory) {
+                let on_route = feed.route == Feed::ANY_ROUTE
+                    || self.s.routes.get(feed.route as usize) == Some(&self.s.now);
+                if on_route {
+                    self.feed(feed.column, feed.level, position);
+                }
+            }
+        }
+        if let Some(kept) = self.s.paths.get_mut(format) {
+            *kept = memory;
+        }
+        self.fill_keywords();
+    }
+
+    /// Keywords search every value; in syslog, the line itself.
+    fn fill_keywords(&mut self) {
+        let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
+        let line = self.record.format == Format::Syslog && std::str::from_utf8(&self.record.raw).is_ok();
+        for index in 0..self.s.active_sources.len() {
+            let source = self.s.active_sources.get(index).copied().unwrap_or_default();
+            let keywords = self.program.logsources.get(source as usize).and_then(|source| source.keywords);
+            let Some(column) = keywords else { continue };
+            if let Some(state) = self.s.columns.get_mut(column as usize) {
+                state.active = self.s.now;
+            }
+            if line {
+                self.feed(column, 0, RAW);
+            } else {
+                (0..values).for_each(|position| self.feed(column, 0, position));
+            }
+        }
+    }
+
+    fn feed(&mut self, column: u32, level: u8, position: u32) {
+        let s = &mut *self.s;
+        let Some(state) = s.columns.get_mut(column as usize).filter(|state| state.active == s.now) else {
+            return;
+        };
+        if state.filled == s.now && state.level < level {
+            return;
+        }
+        let link = u32::try_from(s.links.len()).unwrap_or(END);
+        s.links.push((position, END));
+        if state.filled == s.now && state.level == level {
+            if let Some((_, next)) = s.links.get_mut(state.last as usize) {
+                *next = link;
+            }
+            state.last = link;
+        } else {
+            if state.filled != s.now {
+                s.filled.push(column);
+            }
+            *state = ColumnState { active: s.now, filled: s.now, level, first: link, last: link };
+        }
+    }
+
+    /// Runs each filled column over its values.
+    fn scan(&mut self) {
+        for index in 0..self.s.filled.len() {
+            let id = self.s.filled.get(index).copied().unwrap_or_default();
+            let Some(column) = self.program.columns.get(id as usize) else { continue };
+            let mut link = self.s.columns.get(id as usize).map_or(END, |state| state.first);
+            while let Some((position, next)) = self.s.links.get(link as usize).copied() {
+                link = next;
+                let Some(value) = value_at(self.record, position) else { continue };
+                let (start, end) = self.fold(position, value);
+                // Taken out while the scan writes to the rest of the scratch.
+                let text = std::mem::take(&mut self.s.text);
+                let folded = text.get(start as usize..end as usize).unwrap_or_default();
+                column.scan(value, folded, |item, signal| tell(self.program, self.s, item, signal));
+                self.s.text = text;
+            }
+        }
+    }
+
+    /// The span of a value's folded text, made once for all columns.
+    fn fold(&mut self, position: u32, value: Value<'_>) -> (u32, u32) {
+        let s = &mut *self.s;
+        let slot = if position == RAW { self.record.fields.len() } else { position as usize };
+        if s.folded.len() <= slot {
+            s.folded.resize(slot + 1, (0, 0, 0));
+        }
+        let Some(span) = s.folded.get_mut(slot) else { return (0, 0) };
+        if span.0 != s.now {
+            let start = u32::try_from(s.text.len()).unwrap_or(u32::MAX);
+            append_folded(value, &mut s.text);
+            *span = (s.now, start, u32::try_from(s.text.len()).unwrap_or(u32::MAX));
+        }
+        (span.1, span.2)
+    }
+
+    /// Evaluates the conditions of the rules that have a witness or need none.
+    fn decide(&mut self) {
+        for index in 0..self.s.active_sources.len() {
+            let source = self.s.active_sources.get(index).copied().unwrap_or_default();
+            if let Some(source) = self.program.logsources.get(source as usize) {
+                self.s.candidates.extend_from_slice(&source.unwitnessed);
+            }
+        }
+        for index in 0..self.s.candidates.len() {
+            let rule = self.s.candidates.get(index).copied().unwrap_or_default();
+            let Some(body) = self.program.rules.get(rule as usize) else { continue };
+            if self.condition(&body.condition, 0).0 {
+                self.s.hits.push(RuleIndex(rule));
+            }
+        }
+        self.s.hits.sort_unstable();
+    }
+
+    /// The truth of the expression at a step, and the step after it.
+    fn condition(&mut self, ops: &[Op], at: usize) -> (bool, usize) {
+        match ops.get(at).copied() {
+            None => (false, at),
+            Some(Op::Item(item)) => (self.item(item), at + 1),
+            Some(Op::Not) => {
+                let (truth, next) = self.condition(ops, at + 1);
+                (!truth, next)
+            }
+            Some(op @ (Op::And { end } | Op::Or { end })) => {
+                let decisive = matches!(op, Op::Or { .. });
+                let (end, mut next) = (end as usize, at + 1);
+                while next < end {
+                    let (truth, after) = self.condition(ops, next);
+                    if truth == decisive {
+                        return (decisive, end);
+                    }
+                    next = after;
+                }
+                (!decisive, end)
+            }
+        }
+    }
+
+    fn item(&mut self, id: ItemId) -> bool {
+        let (index, now) = (id as usize, self.s.now);
+        if self.s.holds.get(index) == Some(&now) {
+            return true;
+        }
+        if self.s.may_hold.get(index) != Some(&now) {
+            return false;
+        }
+        let holds = self.run_on_demand(id);
+        // Either way the question is settled for this record.
+        if let Some(stamp) = self.s.may_hold.get_mut(index) {
+            *stamp = 0;
+        }
+        if let Some(stamp) = self.s.holds.get_mut(index).filter(|_| holds) {
+            *stamp = now;
+        }
+        holds
+    }
+
+    fn run_on_demand(&self, id: ItemId) -> bool {
+        let Some(item) = self.program.items.get(id as usize) else { return false };
+        self.values(item.column).any(|value| {
+            item.on_demand.iter().any(|(test, other)| {
+                let others = other.iter().flat_map(|column| self.values(*column));
+                test::holds(test, value, others)
+            })
+        })
+    }
+
+    fn values(&self, column: u32) -> impl Iterator<Item = Value<'_>> {
+        let state = self.s.columns.get(column as usize).filter(|state| state.filled == self.s.now);
+        let mut link = state.map_or(END, |state| state.first);
+        std::iter::from_fn(move || {
+            let (position, next) = self.s.links.get(link as usize).copied()?;
+            link = next;
+            value_at(self.record, position)
+        })
+    }
+}
+
+fn value_at(record: &Record, position: u32) -> Option<Value<'_>> {
+    if position == RAW {
+        return std::str::from_utf8(&record.raw).ok().map(Value::Str);
+    }
+    record.fields.value_at(position as usize)
+}
+
+/// Takes in what a scan says of an item, and makes the rules that it witnesses candidates.
+fn tell(program: &Program, s: &mut Scratch, id: ItemId, signal: Signal) {
+    let index = id as usize;
+    let stamps = match signal {
+        Signal::Holds => &mut s.holds,
+        Signal::MayHold => &mut s.may_hold,
+    };
+    let Some(stamp) = stamps.get_mut(index).filter(|stamp| **stamp != s.now) else { return };
+    *stamp = s.now;
+    let Some(item) = program.items.get(index) else { return };
+    for (source, rule) in &item.witness_of {
+        if s.sources.get(*source as usize) != Some(&s.now) {
+            continue;
+        }
+        if let Some(stamp) = s.is_candidate.get_mut(*rule as usize).filter(|stamp| **stamp != s.now) {
+            *stamp = s.now;
+            s.candidates.push(*rule);
+        }
+    }
+}

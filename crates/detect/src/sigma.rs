@@ -1,0 +1,155 @@
+//! Sigma 2.1 as data: rules, correlations and filters, read from YAML documents.
+//!
+//! Everything here is independent of any telemetry: fields are named as the rule names them, selections are resolved
+//! into one boolean expression over items, and values are tests ready to be run.
+
+mod condition;
+mod correlation;
+mod detection;
+mod encode;
+mod header;
+mod modifier;
+mod pattern;
+mod regex;
+mod value;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+pub(crate) use correlation::{Aggregate, Comparison, Correlation};
+pub(crate) use header::{Header, digest};
+pub(crate) use pattern::{Pattern, Piece, Shape};
+pub(crate) use regex::Regex;
+pub(crate) use value::{Number, Order, TimePart};
+
+use crate::diagnostic::{self, Rejected, Reporter};
+use crate::yaml::{self, Mark, Node};
+
+/// One document of a rule file.
+#[derive(Debug)]
+pub(crate) enum Document {
+    Rule(Rule),
+    Correlation(Correlation),
+    Filter(Filter),
+}
+
+/// A detection rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) header: Header,
+    pub(crate) logsource: Logsource,
+    pub(crate) detection: Detection,
+}
+
+/// A filter: a detection that further restricts other rules.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) header: Header,
+    pub(crate) logsource: Logsource,
+    /// The rules it restricts, by id or name; empty for all.
+    pub(crate) rules: Vec<(String, Mark)>,
+    pub(crate) detection: Detection,
+}
+
+/// What telemetry a rule speaks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Logsource {
+    pub(crate) product: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) service: Option<String>,
+}
+
+impl std::fmt::Display for Logsource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = [("product", &self.product), ("category", &self.category), ("service", &self.service)];
+        let parts = named.iter().filter_map(|(name, value)| Some(format!("{name}: {}", value.as_ref()?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A condition over items.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Detection {
+    pub(crate) items: Vec<Item>,
+    pub(crate) condition: Expr,
+}
+
+/// A boolean expression; its leaves are indices into the detection's items.
+#[derive(Clone, Debug)]
+pub(crate) enum Expr {
+    /// True when all are; true when empty.
+    And(Vec<Expr>),
+    /// True when one is; false when empty.
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    Item(usize),
+}
+
+impl Default for Expr {
+    fn default() -> Self {
+        Self::And(Vec::new())
+    }
+}
+
+/// One entry of a selection: a field (`None`: the whole record) of which one of the tests must hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) selection: Arc<str>,
+    pub(crate) field: Option<Arc<str>>,
+    /// The key as the rule writes it, modifiers included.
+    pub(crate) key: Arc<str>,
+    pub(crate) tests: Vec<Written>,
+}
+
+/// A test and the value it was written as.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) test: Test,
+    pub(crate) value: Box<str>,
+}
+
+/// What is asked of one value of a field.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Test {
+    /// The value's text has this form; without regard to case, then the pattern is folded.
+    Text { pattern: Pattern, cased: bool },
+    /// The expression matches somewhere in the value's text.
+    Regex(Arc<Regex>),
+    /// The value is an address of this network.
+    Cidr(IpNet),
+    /// The value is a number that compares so.
+    Number { order: Order, number: Number },
+    /// The value is a time of which this part compares so.
+    Time { part: TimePart, order: Order, number: i64 },
+    /// The field is there, be it empty or null.
+    Present,
+    /// The field is there and not null.
+    NotNull,
+    /// The value is, begins with, ends with or contains a value of another field of the record.
+    SameAs { field: Arc<str>, before: bool, after: bool, cased: bool },
+}
+
+/// Reads one document. Problems are reported; a document with an error is rejected, the others are not touched.
+pub(crate) fn read(
+    document: &yaml::Document<'_>,
+    root: &Node,
+    reporter: &mut Reporter<'_>,
+) -> Result<Document, Rejected> {
+    let Some(entries) = root.as_map() else {
+        return Err(reporter.report(&diagnostic::NOT_A_RULE, root.mark, "this document is not a map"));
+    };
+    let kind =
+        entries.iter().find(|(key, _)| ["detection", "correlation", "filter"].contains(&key.text.as_str()));
+    let Some((kind, _)) = kind else {
+        let message = "this document has neither `detection` nor `correlation` nor `filter`";
+        header::name_rule(root, reporter);
+        return Err(reporter.report(&diagnostic::NOT_A_RULE, root.mark, message));
+    };
+    let header = header::read(document, root, reporter)?;
+    match kind.text.as_str() {
+        "correlation" => correlation::read(header, root, reporter).map(Document::Correlation),
+        "filter" => detection::read_filter(header, root, reporter).map(Document::Filter),
+        _ => detection::read_rule(header, root, reporter).map(Document::Rule),
+    }
+}

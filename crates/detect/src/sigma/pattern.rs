@@ -1,0 +1,245 @@
+//! Sigma strings: text with the wildcards `*` and `?`, and backslash as their escape.
+
+use std::fmt;
+
+/// A part of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Piece {
+    /// Plain text, not empty.
+    Literal(String),
+    /// `*`: any text, also none.
+    Any,
+    /// `?`: one character.
+    One,
+}
+
+/// A Sigma string, its escapes resolved. No two literals and no two `*` stand side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Pattern {
+    pieces: Vec<Piece>,
+}
+
+/// What a pattern amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape<'p> {
+    /// The value is this text.
+    Exact(&'p str),
+    /// The value begins with this text.
+    Prefix(&'p str),
+    /// The value ends with this text.
+    Suffix(&'p str),
+    /// The value contains this text.
+    Contains(&'p str),
+    /// Any value.
+    Anything,
+    /// Wildcards within.
+    Glob,
+}
+
+impl Pattern {
+    /// Reads a rule's string. A backslash escapes a following `*`, `?` or backslash; before anything else it stands
+    /// for itself.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut pattern = Self::default();
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => match chars.next_if(|next| matches!(next, '*' | '?' | '\\')) {
+                    Some(escaped) => pattern.push_char(escaped),
+                    None => pattern.push_char('\\'),
+                },
+                '*' => pattern.push_any(),
+                '?' => pattern.pieces.push(Piece::One),
+                plain => pattern.push_char(plain),
+            }
+        }
+        pattern
+    }
+
+    /// A pattern without wildcards.
+    pub(crate) fn literal(text: &str) -> Self {
+        let mut pattern = Self::default();
+        pattern.push_literal(text);
+        pattern
+    }
+
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The text, when there are no wildcards.
+    pub(crate) fn plain(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match self.pieces.as_slice() {
+            [] => Shape::Exact(""),
+            [Piece::Literal(text)] => Shape::Exact(text),
+            [Piece::Any] => Shape::Anything,
+            [Piece::Literal(text), Piece::Any] => Shape::Prefix(text),
+            [Piece::Any, Piece::Literal(text)] => Shape::Suffix(text),
+            [Piece::Any, Piece::Literal(text), Piece::Any] => Shape::Contains(text),
+            _ => Shape::Glob,
+        }
+    }
+
+    /// The same with `*` before and after, as asked.
+    #[must_use]
+    pub(crate) fn open(self, before: bool, after: bool) -> Self {
+        let mut pattern = Self::default();
+        if before {
+            pattern.push_any();
+        }
+        for piece in self.pieces {
+            pattern.push(piece);
+        }
+        if after {
+            pattern.push_any();
+        }
+        pattern
+    }
+
+    /// The same with each literal passed through a function.
+    #[must_use]
+    pub(crate) fn map_literals(self, change: impl Fn(&str) -> String) -> Self {
+        let mut pattern = Self::default();
+        for piece in self.pieces {
+            match piece {
+                Piece::Literal(text) => pattern.push_literal(&change(&text)),
+                other => pattern.push(other),
+            }
+        }
+        pattern
+    }
+
+    fn push(&mut self, piece: Piece) {
+        match piece {
+            Piece::Literal(text) => self.push_literal(&text),
+            Piece::Any => self.push_any(),
+            Piece::One => self.pieces.push(Piece::One),
+        }
+    }
+
+    fn push_any(&mut self) {
+        if self.pieces.last() != Some(&Piece::Any) {
+            self.pieces.push(Piece::Any);
+        }
+    }
+
+    fn push_char(&mut self, c: char) {
+        self.push_literal(c.encode_utf8(&mut [0; 4]));
+    }
+
+    fn push_literal(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        match self.pieces.last_mut() {
+            Some(Piece::Literal(last)) => last.push_str(text),
+            _ => self.pieces.push(Piece::Literal(text.to_owned())),
+        }
+    }
+
+    /// Whether a text has this form, letter by letter. Time is linear in the text for each run between two `*`.
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        let mut runs = self.pieces.split(|piece| *piece == Piece::Any);
+        let Some(first) = runs.next() else { return text.is_empty() };
+        let Some(mut rest) = after_run(first, text) else { return false };
+        let Some(last) = runs.next_back() else { return rest.is_empty() };
+        for run in runs {
+            let Some(tail) = find_run(run, rest) else { return false };
+            rest = tail;
+        }
+        ends_with_run(last, rest)
+    }
+}
+
+/// What follows a run of literals and `?` at the beginning of the text.
+fn after_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
+    run.iter().try_fold(text, |rest, piece| match piece {
+        Piece::Literal(literal) => rest.strip_prefix(literal.as_str()),
+        Piece::One | Piece::Any => {
+            let mut chars = rest.chars();
+            chars.next().map(|_| chars.as_str())
+        }
+    })
+}
+
+/// What follows the first place where the run stands.
+fn find_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
+    if let [Piece::Literal(literal)] = run {
+        let at = memchr::memmem::find(text.as_bytes(), literal.as_bytes())?;
+        return text.get(at + literal.len()..);
+    }
+    let mut rest = text;
+    loop {
+        if let Some(tail) = after_run(run, rest) {
+            return Some(tail);
+        }
+        let mut chars = rest.chars();
+        chars.next()?;
+        rest = chars.as_str();
+    }
+}
+
+fn ends_with_run(run: &[Piece], text: &str) -> bool {
+    let stripped = run.iter().rev().try_fold(text, |rest, piece| match piece {
+        Piece::Literal(literal) => rest.strip_suffix(literal.as_str()),
+        Piece::One | Piece::Any => {
+            let mut chars = rest.chars();
+            chars.next_back().map(|_| chars.as_str())
+        }
+    });
+    stripped.is_some()
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Literal(text) => f.write_str(text),
+            Piece::Any => f.write_str("*"),
+            Piece::One => f.write_str("?"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_follow_the_specification() {
+        let literal = |text: &str| Pattern::parse(text).plain().map(str::to_owned);
+        assert_eq!(literal(r"C:\Windows").as_deref(), Some(r"C:\Windows"));
+        assert_eq!(literal(r"C:\\Windows").as_deref(), Some(r"C:\Windows"));
+        assert_eq!(literal(r"\*").as_deref(), Some("*"));
+        assert_eq!(literal(r"\\\*").as_deref(), Some(r"\*"));
+        assert_eq!(literal(r"\\\\").as_deref(), Some(r"\\"));
+        assert_eq!(literal(r"\\\").as_deref(), Some(r"\\"));
+        assert_eq!(Pattern::parse(r"\\*").shape(), Shape::Prefix(r"\"));
+        assert_eq!(Pattern::parse("***a").shape(), Shape::Suffix("a"));
+        assert_eq!(Pattern::parse("*").shape(), Shape::Anything);
+        assert_eq!(Pattern::parse("").shape(), Shape::Exact(""));
+        assert_eq!(Pattern::parse("a?").shape(), Shape::Glob);
+    }
+
+    #[test]
+    fn globs_match() {
+        let is_match = |pattern: &str, text: &str| Pattern::parse(pattern).is_match(text);
+        assert!(is_match("a*b*c", "a--b--c"));
+        assert!(!is_match("a*b*c", "a--c--b"));
+        assert!(is_match("*ab", "aab"));
+        assert!(!is_match("ab*ba", "aba"));
+        assert!(is_match("?*?", "xy"));
+        assert!(!is_match("?*?", "x"));
+        assert!(is_match("*a?c*", "aab abc"));
+        assert!(is_match("中?文*", "中的文字"));
+        assert!(is_match("*", ""));
+        assert!(!is_match("?", ""));
+    }
+}

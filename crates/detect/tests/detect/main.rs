@@ -1,0 +1,4 @@
+//! Tests of the detection room through its public interface.
+
+mod corpora;
+mod support;
