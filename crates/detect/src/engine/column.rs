@@ -168,7 +168,7 @@ impl ColumnBuilder {
 fn longest_literal(pattern: &Pattern) -> Option<&str> {
     let literals = pattern.pieces().iter().filter_map(|piece| match piece {
         Piece::Literal(text) => Some(text.as_str()),
-        Piece::Any | Piece::One => None,
+        Piece::Any | Piece::One | Piece::Dash => None,
     });
     literals.max_by_key(|text| text.len())
 }

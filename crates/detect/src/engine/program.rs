@@ -343,7 +343,7 @@ fn frequency(item: &crate::sigma::Item) -> u64 {
             Shape::Glob => {
                 let lengths = pattern.pieces().iter().map(|piece| match piece {
                     Piece::Literal(text) => text.len(),
-                    Piece::Any | Piece::One => 0,
+                    Piece::Any | Piece::One | Piece::Dash => 0,
                 });
                 1 + (1 << 12 >> lengths.max().unwrap_or(0).min(12))
             }

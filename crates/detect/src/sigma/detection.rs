@@ -344,7 +344,7 @@ impl Builder<'_, '_> {
         text: &str,
         node: &Node,
     ) -> Result<Vec<Pattern>, Rejected> {
-        let mut spellings = vec![text.to_owned()];
+        let mut patterns = vec![Pattern::parse(text)];
         let mut bytes: Option<Vec<u8>> = None;
         for transform in &modified.transforms {
             let encodes = !matches!(transform, Transform::Windash | Transform::Expand);
@@ -360,14 +360,7 @@ impl Builder<'_, '_> {
                     self.expand(modified, text, node)?;
                     bytes = input;
                 }
-                (Transform::Windash, None) => match encode::windash(text) {
-                    Some(all) => spellings = all,
-                    None => {
-                        let message =
-                            format!("`windash` makes more than {} spellings of this", encode::MAX_SPELLINGS);
-                        return Err(self.reporter.report(&diagnostic::LIMIT, node.mark, message));
-                    }
-                },
+                (Transform::Windash, None) => patterns = Pattern::with_any_dashes(text),
                 (Transform::Utf16 { big_endian, mark }, Some(input)) => {
                     let Ok(plain) = std::str::from_utf8(&input) else {
                         return Err(self.bad_value(node, "only text can be made UTF-16".to_owned()));
@@ -393,9 +386,7 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        let Some(bytes) = bytes else {
-            return Ok(spellings.iter().map(|text| Pattern::parse(text)).collect());
-        };
+        let Some(bytes) = bytes else { return Ok(patterns) };
         match std::str::from_utf8(&bytes) {
             Ok(encoded) => Ok(vec![Pattern::literal(encoded)]),
             Err(_) => Err(self

@@ -41,33 +41,33 @@ pub(crate) fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
 }
 
 /// The characters that `windash` takes for one another: hyphen, slash, en dash, em dash, horizontal bar.
-const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
+pub(crate) const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 
-/// More spellings than this are refused: five dashes make 3,125.
-pub(crate) const MAX_SPELLINGS: usize = 3_125;
+/// Whether a character is one of [`DASHES`].
+pub(crate) fn is_dash(c: char) -> bool {
+    DASHES.contains(&c)
+}
 
-/// All spellings of a command line's text: each dash that begins an option (before a word character and not after
-/// one) takes each of the five forms. `None` when they are too many.
-pub(crate) fn windash(text: &str) -> Option<Vec<String>> {
+/// The text cut at each dash that begins an option: one before a word character and not after one. The dashes
+/// themselves are left out.
+pub(crate) fn cut_at_options(text: &str) -> Vec<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut spellings = vec![String::with_capacity(text.len())];
+    let mut parts = Vec::new();
+    let mut start = 0;
     let mut before = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let begins_option =
-            DASHES.contains(&c) && !before.is_some_and(is_word) && chars.peek().copied().is_some_and(is_word);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let begins_option = is_dash(c)
+            && !before.is_some_and(is_word)
+            && chars.peek().is_some_and(|(_, next)| is_word(*next));
         if begins_option {
-            if spellings.len() * DASHES.len() > MAX_SPELLINGS {
-                return None;
-            }
-            spellings =
-                spellings.iter().flat_map(|start| DASHES.map(|dash| format!("{start}{dash}"))).collect();
-        } else {
-            spellings.iter_mut().for_each(|spelling| spelling.push(c));
+            parts.extend(text.get(start..at));
+            start = at + c.len_utf8();
         }
         before = Some(c);
     }
-    Some(spellings)
+    parts.extend(text.get(start..));
+    parts
 }
 
 #[cfg(test)]
@@ -94,11 +94,15 @@ mod tests {
     }
 
     #[test]
-    fn windash_spells_options_and_leaves_the_rest() {
-        assert_eq!(windash(" -enc").unwrap(), [" -enc", " /enc", " –enc", " —enc", " ―enc"]);
-        assert_eq!(windash("a-b").unwrap(), ["a-b"]);
-        assert_eq!(windash("-a /b").unwrap().len(), 25);
-        assert_eq!(windash("-a -b -c -d -e -f"), None);
+    fn options_begin_with_a_dash_before_a_word() {
+        assert_eq!(cut_at_options(" -enc /x"), [" ", "enc ", "x"]);
+        assert_eq!(cut_at_options("a-b"), ["a-b"]);
+        assert_eq!(cut_at_options("--flag"), ["-", "flag"]);
+        assert_eq!(cut_at_options("―x"), ["", "x"]);
+    }
+
+    #[test]
+    fn utf16_has_both_orders() {
         assert_eq!(utf16("ab", false), *b"a\0b\0");
         assert_eq!(utf16("ab", true), *b"\0a\0b");
     }

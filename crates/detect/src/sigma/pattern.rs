@@ -1,6 +1,6 @@
 //! Sigma strings: text with the wildcards `*` and `?`, and backslash as their escape.
 
-use std::fmt;
+use super::encode::{DASHES, cut_at_options, is_dash};
 
 /// A part of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +11,12 @@ pub(crate) enum Piece {
     Any,
     /// `?`: one character.
     One,
+    /// One of the characters that begin an option on a command line (`windash`).
+    Dash,
 }
+
+/// Options of which all spellings are written out; of more, the dashes become pieces of their own.
+const MAX_SPELLED_OPTIONS: usize = 2;
 
 /// A Sigma string, its escapes resolved. No two literals and no two `*` stand side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -61,6 +66,31 @@ impl Pattern {
         let mut pattern = Self::default();
         pattern.push_literal(text);
         pattern
+    }
+
+    /// All forms that a rule's string takes when each dash that begins an option may be any of five characters.
+    pub(crate) fn with_any_dashes(text: &str) -> Vec<Self> {
+        let parts: Vec<Self> = cut_at_options(text).into_iter().map(Self::parse).collect();
+        if parts.len() > MAX_SPELLED_OPTIONS + 1 {
+            let joined =
+                parts.into_iter().reduce(|joined, part| joined.then(&[Piece::Dash]).then(&part.pieces));
+            return joined.into_iter().collect();
+        }
+        let spell = |starts: Vec<Self>, part: Self| {
+            let dashes = DASHES.map(|dash| Piece::Literal(dash.into()));
+            let longer =
+                |start: &Self| dashes.clone().map(|dash| start.clone().then(&[dash]).then(&part.pieces));
+            starts.iter().flat_map(longer).collect()
+        };
+        let mut parts = parts.into_iter();
+        let first = parts.next().unwrap_or_default();
+        parts.fold(vec![first], spell)
+    }
+
+    /// The same with more pieces behind.
+    fn then(mut self, pieces: &[Piece]) -> Self {
+        pieces.iter().for_each(|piece| self.push(piece.clone()));
+        self
     }
 
     pub(crate) fn pieces(&self) -> &[Piece] {
@@ -121,7 +151,7 @@ impl Pattern {
         match piece {
             Piece::Literal(text) => self.push_literal(&text),
             Piece::Any => self.push_any(),
-            Piece::One => self.pieces.push(Piece::One),
+            Piece::One | Piece::Dash => self.pieces.push(piece),
         }
     }
 
@@ -163,6 +193,7 @@ impl Pattern {
 fn after_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
     run.iter().try_fold(text, |rest, piece| match piece {
         Piece::Literal(literal) => rest.strip_prefix(literal.as_str()),
+        Piece::Dash => rest.strip_prefix(is_dash),
         Piece::One | Piece::Any => {
             let mut chars = rest.chars();
             chars.next().map(|_| chars.as_str())
@@ -190,22 +221,13 @@ fn find_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
 fn ends_with_run(run: &[Piece], text: &str) -> bool {
     let stripped = run.iter().rev().try_fold(text, |rest, piece| match piece {
         Piece::Literal(literal) => rest.strip_suffix(literal.as_str()),
+        Piece::Dash => rest.strip_suffix(is_dash),
         Piece::One | Piece::Any => {
             let mut chars = rest.chars();
             chars.next_back().map(|_| chars.as_str())
         }
     });
     stripped.is_some()
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.pieces.iter().try_for_each(|piece| match piece {
-            Piece::Literal(text) => f.write_str(text),
-            Piece::Any => f.write_str("*"),
-            Piece::One => f.write_str("?"),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -226,6 +248,19 @@ mod tests {
         assert_eq!(Pattern::parse("*").shape(), Shape::Anything);
         assert_eq!(Pattern::parse("").shape(), Shape::Exact(""));
         assert_eq!(Pattern::parse("a?").shape(), Shape::Glob);
+    }
+
+    #[test]
+    fn options_match_with_any_dash() {
+        let is_match = |pattern: &str, text: &str| {
+            Pattern::with_any_dashes(pattern).into_iter().any(|form| form.open(true, true).is_match(text))
+        };
+        assert_eq!(Pattern::with_any_dashes(" -a /b").len(), 25);
+        assert!(is_match(" -a /b", "x.exe –a ―b"));
+        assert_eq!(Pattern::with_any_dashes("-a -b -c -d -e -f").len(), 1);
+        assert!(is_match("-a -b -c -d -e -f", "x /a -b —c ―d -e /f"));
+        assert!(!is_match("-a -b -c -d -e -f", "x /a -b +c ―d -e /f"));
+        assert!(is_match("-a*-b?", "/a anything /bc"));
     }
 
     #[test]
