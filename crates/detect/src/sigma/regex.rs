@@ -11,8 +11,9 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::text::fold;
 
-/// Compiled size of one expression: a counted repetition such as `(a{100}){100}` is refused, not expanded.
-const MAX_COMPILED_BYTES: usize = 2 << 20;
+/// Compiled size of one expression. `\w{1,64}` takes 3 MiB, for Unicode has many letters; `((a{100}){100}){100}` is
+/// refused.
+const MAX_COMPILED_BYTES: usize = 10 << 20;
 /// Memory of the automaton that is built while matching; beyond it the slower but still linear engine takes over.
 const MAX_LAZY_BYTES: usize = 1 << 20;
 /// Sets of required literals larger than this are no gate.
