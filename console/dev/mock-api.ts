@@ -21,6 +21,7 @@ const all: { told: Told; incident?: string }[] = [
 ]
 const findings = all.map(({ told, incident }) => findingOf(told, START, incident)).toSorted((a, b) => b.time - a.time)
 const events = [...CASES.flatMap(({ tells }) => tells), ...NOISE].map((told) => eventOf(told, START)).toSorted((a, b) => b.time - a.time)
+let isLoggedIn = true
 const states = new Map(CASES.map(({ id, state }) => [id, state]))
 const added = new Map<string, { at: string; by: string; kind: string; from?: string; to?: string; note?: string }[]>()
 
@@ -253,13 +254,18 @@ function apply(path: string, body: { state?: string; note?: string; text?: strin
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '', 'http://mock')
   const path = url.pathname.replace('/api/v1/', '')
+  if (path === 'session' && request.method !== 'GET') isLoggedIn = request.method === 'POST'
+  const isOpen = path === 'session' ? request.method !== 'GET' : path === 'setup' || path === 'health'
+  if (!isLoggedIn && !isOpen) {
+    return send(response, 401, { title: 'Log in first', title_zh: '尚未登录', status: 401 })
+  }
   if (path === 'stream') return stream(request, response)
   if (request.method !== 'GET') {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const body = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { state?: string; note?: string; text?: string; name?: string }
     if (path === 'sources') return send(response, 201, { source: { ...sourceList()[0], name: body.name }, token: 'wl_src_8Gv2kq0T5mJzX1cYhR7dNw3sLbPfUaEo' })
-    apply(path, body)
+    if (path.startsWith('incidents/')) apply(path, body)
     return send(response, 200, {})
   }
   const found = GET[path]?.(url.searchParams) ?? byId(path)
