@@ -3,12 +3,16 @@
 //! Mapping never fails: what a normalizer does not know stays under OCSF's `unmapped`, and a record that none knows
 //! becomes a Base Event with what can be told of any record.
 
+mod access_log;
+mod auditd;
 mod cloudtrail;
 mod generic;
 mod kubernetes;
 mod mapping;
+mod modsecurity;
 mod network;
 mod suricata;
+mod syslog;
 mod windows;
 mod zeek;
 
@@ -44,6 +48,10 @@ pub fn normalize(record: &Record, context: EventContext) -> Event {
         Format::Zeek => zeek::map(&mut mapper),
         Format::CloudTrail => cloudtrail::map(&mut mapper),
         Format::KubernetesAudit => kubernetes::map(&mut mapper),
+        Format::Syslog => syslog::map(&mut mapper),
+        Format::Auditd => auditd::map(&mut mapper),
+        Format::AccessLog => access_log::map(&mut mapper),
+        Format::ModSecurity => modsecurity::map(&mut mapper),
         _ => generic::map(&mut mapper),
     }
     complete(&mut mapper);

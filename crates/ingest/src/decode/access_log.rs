@@ -23,8 +23,8 @@ const MAX_EXTRA: usize = 16;
 /// Whether a line is an access log line.
 #[must_use]
 pub fn recognises(line: &str) -> bool {
-    // The one thing all have, and hardly anything else: the end of the time and the begin of the request.
-    line.contains("] \"") && find(line).is_some()
+    // What all have, and hardly anything else: the end of the time and the begin of the request, or a time at the begin.
+    (line.contains("] \"") || line.starts_with('[')) && find(line).is_some()
 }
 
 /// Reads one line into `fields`.
@@ -113,6 +113,10 @@ impl<'a> Entry<'a> {
         LogTime::parse(time_local)?;
         let mut rest = Rest(rest);
         let (remote_addr, protocol, cipher) = (rest.word()?, rest.word()?, rest.word()?);
+        if remote_addr.starts_with('[') {
+            // An error line: [time] [level] [client ...] ...
+            return None;
+        }
         Some(Self {
             head: Head { remote_addr, ..Head::default() },
             time_local,
@@ -267,18 +271,18 @@ impl<'a> Extra<'a> {
 }
 
 /// `METHOD target HTTP/version`.
-pub(super) struct RequestLine<'a> {
-    pub(super) method: &'a str,
-    pub(super) target: &'a str,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) protocol: &'a str,
+pub(crate) struct RequestLine<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) protocol: &'a str,
 }
 
 impl<'a> RequestLine<'a> {
     /// The parts of a request line; `None` for bytes that are no HTTP. The target is everything up to the version,
     /// spaces included: attack tools send them raw.
-    pub(super) fn parse(line: &'a str) -> Option<Self> {
+    pub(crate) fn parse(line: &'a str) -> Option<Self> {
         let (method, rest) = line.split_once(' ')?;
         // RFC 9110 section 5.6.2: a method is a token.
         let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);

@@ -204,7 +204,9 @@ impl<'a> Message<'a> {
             return is_pid.then(|| message(Some(pid).filter(|pid| !pid.is_empty()), text));
         }
         let text = after.strip_prefix(':')?;
-        (text.is_empty() || text.starts_with([' ', '\t'])).then(|| message(None, text))
+        // Huawei and H3C write %%01POLICY/6/POLICYDENY(l):vsys=public, without a space.
+        let ends = text.is_empty() || text.starts_with([' ', '\t']) || app.starts_with("%%");
+        ends.then(|| message(None, text))
     }
 
     /// `CRON (root) CMD ...`, `snort 1:2:3 ...`: after time and host, a first word of upper-case or program-like

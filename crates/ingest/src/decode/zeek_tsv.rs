@@ -17,9 +17,13 @@ const MAX_COLUMNS: usize = 1_024;
 /// Whether a line is one of a Zeek header.
 #[must_use]
 pub fn recognises(line: &str) -> bool {
-    ["#separator ", "#set_separator", "#fields\t", "#path\t", "#empty_field", "#unset_field"]
-        .iter()
-        .any(|start| line.starts_with(start))
+    const NAMES: [&str; 8] =
+        ["set_separator", "empty_field", "unset_field", "path", "fields", "types", "open", "close"];
+    line.strip_prefix('#').is_some_and(|directive| {
+        // With another separator than the tab, the first line of the header says so.
+        directive.starts_with("separator \\x")
+            || directive.split_once('\t').is_some_and(|(name, _)| NAMES.contains(&name))
+    })
 }
 
 /// Reads a Zeek TSV log: the header lines say what the columns are.
@@ -33,6 +37,8 @@ pub struct ZeekTsv {
 /// What the header lines said.
 #[derive(Debug)]
 struct Header {
+    /// Whether a `#separator` line was seen.
+    is_begun: bool,
     separator: String,
     set_separator: String,
     empty: String,
@@ -62,6 +68,7 @@ enum Scalar {
 impl Default for Header {
     fn default() -> Self {
         Self {
+            is_begun: false,
             separator: "\t".into(),
             set_separator: ",".into(),
             empty: "(empty)".into(),
@@ -117,8 +124,12 @@ impl LineDecoder for ZeekTsv {
     }
 
     fn continues(&self, text: &str) -> bool {
-        !self.header.fields.is_empty()
-            && (text.starts_with('#') || text.contains(self.header.separator.as_str()))
+        let Header { separator, fields, is_begun, .. } = &self.header;
+        match fields.len() {
+            0 => *is_begun && text.starts_with('#'),
+            1 => true,
+            _ => text.starts_with('#') || text.contains(separator.as_str()),
+        }
     }
 }
 
@@ -127,7 +138,7 @@ impl Header {
     fn directive(&mut self, text: &str) {
         if let Some(escaped) = text.strip_prefix("separator ") {
             // Every log of a file begins with this line: what an earlier one said ends here.
-            *self = Self { separator: unescape(escaped), ..Self::default() };
+            *self = Self { is_begun: true, separator: unescape(escaped), ..Self::default() };
             return;
         }
         let Some((name, rest)) = text.split_once(self.separator.as_str()) else { return };

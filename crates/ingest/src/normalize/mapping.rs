@@ -72,8 +72,9 @@ struct HashPaths {
     value: PathId,
 }
 
+/// Where the parts of a URL go.
 #[derive(Clone, Copy, Debug)]
-struct UrlPaths {
+pub(super) struct UrlPaths {
     url_string: PathId,
     scheme: PathId,
     hostname: PathId,
@@ -89,6 +90,20 @@ fn below(base: &str, name: &str) -> PathId {
 impl FilePaths {
     fn of(base: &str) -> Self {
         Self { path: below(base, "path"), name: below(base, "name"), type_id: below(base, "type_id") }
+    }
+}
+
+impl UrlPaths {
+    /// Below the object at `base`.
+    pub(super) fn of(base: &str) -> Self {
+        Self {
+            url_string: below(base, "url_string"),
+            scheme: below(base, "scheme"),
+            hostname: below(base, "hostname"),
+            port: below(base, "port"),
+            path: below(base, "path"),
+            query_string: below(base, "query_string"),
+        }
     }
 }
 
@@ -111,14 +126,7 @@ impl Step {
                 algorithm_id: below(file, "hashes[].algorithm_id"),
                 value: below(file, "hashes[].value"),
             }),
-            To::Url(url) => Self::Url(UrlPaths {
-                url_string: below(url, "url_string"),
-                scheme: below(url, "scheme"),
-                hostname: below(url, "hostname"),
-                port: below(url, "port"),
-                path: below(url, "path"),
-                query_string: below(url, "query_string"),
-            }),
+            To::Url(url) => Self::Url(UrlPaths::of(url)),
             To::Known => Self::Known,
         }
     }
@@ -322,7 +330,8 @@ impl<'r> Mapper<'r> {
         any
     }
 
-    fn put_url(&mut self, paths: UrlPaths, text: &str) {
+    /// Splits a URL, or the target of a request, into its parts.
+    pub(super) fn put_url(&mut self, paths: UrlPaths, text: &str) {
         self.default(paths.url_string, text);
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),

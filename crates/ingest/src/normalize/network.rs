@@ -1,4 +1,37 @@
-//! What the normalizers of network telemetry share: the numbers OCSF gives to methods and codes.
+//! What the normalizers of network telemetry share: the numbers OCSF gives to methods and codes, and the request line.
+
+use std::sync::LazyLock;
+
+use wanglou_model::PathId;
+
+use super::mapping::{Mapper, UrlPaths};
+use super::paths;
+use crate::decode::access_log::RequestLine;
+
+paths! {
+    method = "http_request.http_method";
+    version = "http_request.version";
+    url_string = "http_request.url.url_string";
+}
+
+static URL: LazyLock<UrlPaths> = LazyLock::new(|| UrlPaths::of("http_request.url"));
+
+/// Maps a request line to `http_request` and gives its method; what is no request line, such as TLS bytes on a plain
+/// port, becomes the `url_string`, for it is what was asked for.
+pub(super) fn put_request<'a>(mapper: &mut Mapper<'_>, request: &'a str) -> &'a str {
+    let Some(line) = RequestLine::parse(request) else {
+        if !request.is_empty() {
+            mapper.put(PATHS.url_string, request);
+        }
+        return "";
+    };
+    mapper.put(PATHS.method, line.method);
+    mapper.put_url(*URL, line.target);
+    if let Some((_, version)) = line.protocol.split_once('/') {
+        mapper.put(PATHS.version, version);
+    }
+    line.method
+}
 
 /// `activity_id` of HTTP Activity (4002) for a request method.
 pub(super) fn http_activity(method: &str) -> u32 {

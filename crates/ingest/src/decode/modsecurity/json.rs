@@ -6,7 +6,7 @@ use super::message::RuleMessage;
 use super::{MAX_MESSAGES, put_request_line};
 
 /// What libmodsecurity calls what, and what it is called here.
-const LIBMODSECURITY: [(&str, &str); 18] = [
+const LIBMODSECURITY: [(&str, &str); 19] = [
     ("transaction.unique_id", "transaction.id"),
     ("transaction.id", "transaction.id"),
     ("transaction.time_stamp", "transaction.time_stamp"),
@@ -25,6 +25,7 @@ const LIBMODSECURITY: [(&str, &str); 18] = [
     ("transaction.messages.details.data", "messages.details.data"),
     ("transaction.messages.details.severity", "messages.details.severity"),
     ("transaction.producer.modsecurity", "producer"),
+    ("transaction.is_interrupted", "action.intercepted"),
 ];
 /// Those whose last segment stays.
 const LIBMODSECURITY_PREFIXES: [(&str, &str); 3] = [
@@ -64,11 +65,6 @@ pub fn from_json(json: &FieldMap, fields: &mut FieldMap) -> bool {
     }
     if has("transaction.client_ip") && (has("transaction.unique_id") || has("transaction.request.uri")) {
         rename(json, &LIBMODSECURITY, &LIBMODSECURITY_PREFIXES, fields);
-        let denies = |text: &str| text.starts_with("Access denied");
-        let messages = json.get_all(PathId::reserve("transaction.messages.message"));
-        if messages.filter_map(Value::as_str).any(denies) {
-            fields.push_named(None, "action.intercepted", true);
-        }
         return true;
     }
     false
