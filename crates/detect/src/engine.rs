@@ -154,6 +154,12 @@ impl Engine {
         self.silent.get(index.0 as usize).copied().unwrap_or(false)
     }
 
+    /// Whether a correlation counts the matches of a rule: a [`Correlator`](crate::Correlator) wants no others.
+    #[must_use]
+    pub fn feeds_correlation(&self, index: RuleIndex) -> bool {
+        self.plans.iter().any(|plan| plan.inputs.contains_key(&index))
+    }
+
     /// Whether there are correlation rules.
     #[must_use]
     pub fn has_correlations(&self) -> bool {

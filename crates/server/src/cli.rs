@@ -3,6 +3,7 @@
 //! Exit codes are a contract (0 clean, 1 findings, 2 some input unreadable, 3 both, 64 usage): [`ExitStatus`] is the
 //! only place that makes them.
 
+mod offline;
 mod parse;
 mod rules;
 mod scan;
@@ -70,6 +71,11 @@ impl From<ExitStatus> for ExitCode {
 /// The command line was wrong (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
 
+/// An argument that only the command itself can judge is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub String);
+
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -85,8 +91,8 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::from(USAGE);
     }
     let result = match cli.command {
-        Command::Scan(args) => scan::run(*args),
-        Command::Parse(args) => parse::run(args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Parse(args) => parse::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::Serve(args) => serve::run(*args),
     };
@@ -94,7 +100,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitStatus::UNREADABLE.into()
+            if error.is::<UsageError>() { ExitCode::from(USAGE) } else { ExitStatus::UNREADABLE.into() }
         }
     }
 }

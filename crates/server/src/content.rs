@@ -2,22 +2,33 @@
 //!
 //! Packed by `build.rs`. The samples beside the rules stay out.
 
+use std::sync::Arc;
+
+use wanglou_detect::{RuleFile, Taxonomy, TaxonomyError};
+use wanglou_ingest::{Catalog, CatalogError};
+
 /// (path below `content/`, text), sorted within each folder.
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/content.rs"));
 
 /// The products and how to recognise them.
-pub(crate) fn products() -> &'static str {
-    below("products.yaml").next().map_or("", |(_, text)| text)
+///
+/// # Errors
+/// When the packed table is wrong; the tests see to it that it never is.
+pub(crate) fn catalog() -> Result<Arc<Catalog>, CatalogError> {
+    Catalog::from_yaml(below("products.yaml").next().map_or("", |(_, text)| text)).map(Arc::new)
 }
 
-/// The logsource taxonomies: (file, text).
-pub(crate) fn taxonomies() -> impl Iterator<Item = (&'static str, &'static str)> {
-    below("taxonomy/")
+/// How Sigma's logsources and fields are called in our records.
+///
+/// # Errors
+/// When the packed tables are wrong; the tests see to it that they never are.
+pub(crate) fn taxonomy() -> Result<Taxonomy, TaxonomyError> {
+    Taxonomy::from_yaml(below("taxonomy/"))
 }
 
-/// The built-in Sigma rules: (file, text).
-pub(crate) fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
-    below("rules/")
+/// The built-in Sigma rules.
+pub(crate) fn rules() -> Vec<RuleFile> {
+    below("rules/").map(|(path, text)| RuleFile { path: path.to_owned(), text: text.to_owned() }).collect()
 }
 
 fn below(prefix: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -31,6 +42,14 @@ mod tests {
     #[test]
     fn samples_stay_out() {
         assert!(FILES.iter().all(|(path, _)| !path.contains(".match.") && !path.contains(".nomatch.")));
-        assert!(rules().all(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml")));
+    }
+
+    #[test]
+    fn everything_packed_is_sound() {
+        catalog().unwrap();
+        let compilation = wanglou_detect::compile(&rules(), &taxonomy().unwrap());
+        let problems: Vec<String> = compilation.diagnostics.iter().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+        assert!(compilation.loaded >= 60, "only {} rules", compilation.loaded);
     }
 }

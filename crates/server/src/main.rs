@@ -5,6 +5,8 @@
 
 mod cli;
 mod content;
+mod rulebook;
+mod scan;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::ExitStatus;
+use anyhow::Context;
+
+use super::{ExitStatus, offline};
+use crate::scan::events::{self, Parse};
+use crate::scan::{Interrupt, Progress};
 
 /// Shows the normalised events of log files as OCSF NDJSON 输出归一化后的日志
 #[derive(clap::Args)]
@@ -34,6 +38,28 @@ Examples:
 Exit codes: 0 all read, 2 some input unreadable, 64 wrong usage.";
 
 /// Writes the events.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    anyhow::bail!("this build cannot parse {:?} yet", args.paths)
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let zone = offline::zone(args.zone.as_deref())?;
+    let mut output = offline::Output::open(args.output.as_deref())?;
+    let discovery = wanglou_ingest::discover(&args.paths);
+    let parse = Parse {
+        reader: offline::reader()?,
+        progress: Progress::of(discovery.inputs.iter().map(|input| input.bytes).sum()),
+        discovery,
+        threads: offline::threads(args.threads),
+        zone,
+        origin: args.origin,
+        interrupt: Interrupt::on_signals().context("cannot wait for Ctrl-C")?,
+    };
+    match events::write(&parse, &mut output) {
+        Ok(journal) => {
+            journal.complain();
+            Ok(ExitStatus { found: false, unreadable: !journal.failed.is_empty() })
+        }
+        Err(error) => {
+            offline::unless_closed(Err(error))
+                .with_context(|| format!("cannot write the events to {output}"))?;
+            Ok(ExitStatus::CLEAN)
+        }
+    }
 }

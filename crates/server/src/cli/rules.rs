@@ -1,12 +1,18 @@
 //! `wanglou rules`: checks Sigma rules.
 
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Subcommand;
+use serde::Serialize;
+use wanglou_detect::{Diagnostic, FailedRule};
 
-use super::ExitStatus;
+use super::{ExitStatus, offline};
+use crate::rulebook::Rulebook;
+use crate::scan::output::visible;
 
-/// Checks Sigma rules and lists the built-in ones 检查规则
+/// Checks Sigma rules and lists those that load 检查与列出规则
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -16,6 +22,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Command {
     Check(CheckArgs),
+    List(ListArgs),
 }
 
 /// Says for each rule that fails why and where 检查规则，逐条说明错误的位置、原因与改法
@@ -46,8 +53,77 @@ enum CheckFormat {
     Json,
 }
 
+/// Lists the rules that load, one a line: level, id, title 列出规则
+#[derive(clap::Args)]
+struct ListArgs {
+    /// Folders, files or zips [default: the built-in rules]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+/// The result of a check as JSON.
+#[derive(Serialize)]
+struct Report<'r> {
+    loaded: usize,
+    failed: &'r [FailedRule],
+    diagnostics: &'r [Diagnostic],
+}
+
 /// Runs the sub-command.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let Command::Check(args) = args.command;
-    anyhow::bail!("this build cannot check {:?} yet", args.paths)
+    let mut out = BufWriter::new(io::stdout());
+    let (status, written) = match args.command {
+        Command::Check(args) => {
+            let rulebook = Rulebook::load(&args.paths)?;
+            let written = match args.format {
+                CheckFormat::Text => write_text(&rulebook, &mut out),
+                CheckFormat::Json => write_json(&rulebook, &mut out),
+            };
+            (status_of(&rulebook), written)
+        }
+        Command::List(args) => {
+            let rulebook = Rulebook::load(&args.paths)?;
+            rulebook.complain();
+            (ExitStatus::CLEAN, write_list(&rulebook, &mut out))
+        }
+    };
+    offline::unless_closed(written.and_then(|()| out.flush())).context("cannot write to standard output")?;
+    Ok(status)
+}
+
+/// The code of a file that cannot be read at all, unlike a rule that is wrong.
+const UNREADABLE: &str = "E001";
+
+fn status_of(rulebook: &Rulebook) -> ExitStatus {
+    ExitStatus {
+        found: rulebook.errors().any(|error| error.code != UNREADABLE),
+        unreadable: rulebook.errors().any(|error| error.code == UNREADABLE),
+    }
+}
+
+fn write_text(rulebook: &Rulebook, out: &mut dyn Write) -> io::Result<()> {
+    for diagnostic in &rulebook.diagnostics {
+        for line in diagnostic.to_string().lines() {
+            writeln!(out, "{}", visible(line))?;
+        }
+        writeln!(out)?;
+    }
+    let warnings = rulebook.diagnostics.len() - rulebook.errors().count();
+    writeln!(out, "{} rules load, {} fail, {warnings} warnings", rulebook.loaded, rulebook.failed.len())
+}
+
+fn write_json(rulebook: &Rulebook, out: &mut dyn Write) -> io::Result<()> {
+    let Rulebook { loaded, failed, diagnostics, .. } = rulebook;
+    serde_json::to_writer_pretty(&mut *out, &Report { loaded: *loaded, failed, diagnostics })?;
+    writeln!(out)
+}
+
+fn write_list(rulebook: &Rulebook, out: &mut dyn Write) -> io::Result<()> {
+    let mut rules: Vec<_> = rulebook.engine.rules().map(|(_, rule)| rule).collect();
+    rules.sort_by_key(|rule| (std::cmp::Reverse(rule.severity), rule.title.as_str()));
+    for rule in rules {
+        let title = rule.title_zh.as_ref().map_or_else(String::new, |zh| format!("  {}", visible(zh)));
+        writeln!(out, "{:13}  {}  {}{title}", rule.severity, visible(&rule.id), visible(&rule.title))?;
+    }
+    Ok(())
 }

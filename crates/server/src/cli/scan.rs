@@ -1,11 +1,20 @@
 //! `wanglou scan`: offline triage.
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context;
 use wanglou_model::Severity;
 
-use super::ExitStatus;
+use super::{ExitStatus, offline};
+use crate::rulebook::Rulebook;
+use crate::scan::output::{self, Audience, Language, OutputFormat};
+use crate::scan::{self, Interrupt, Progress, Scan, Stats};
+
+/// Columns of what is no terminal.
+const DEFAULT_WIDTH: usize = 120;
 
 /// Finds attacks in log files and says why 离线研判：在日志文件中查找攻击痕迹
 ///
@@ -57,31 +66,66 @@ Examples:
 Exit codes: 0 no findings, 1 findings at or above --fail-level, 2 some input unreadable, 3 both, 64 wrong usage.
 Ctrl-C keeps what was found so far.";
 
-/// How findings are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// For reading in a terminal
-    Table,
-    /// One JSON array of OCSF Detection Findings
-    Json,
-    /// One OCSF Detection Finding a line
-    Ndjson,
-    /// For spreadsheets (RFC 4180)
-    Csv,
-    /// One self-contained page: timeline, tactics, hosts, search
-    Html,
-}
-
-/// The language people read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Language {
-    /// 简体中文
-    Zh,
-    /// English
-    En,
-}
-
 /// Scans and writes what was found.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    anyhow::bail!("this build cannot scan {:?} yet", args.paths)
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let zone = offline::zone(args.zone.as_deref())?;
+    let mut output = offline::Output::open(args.output.as_deref())?;
+    let mut stats_file = args.stats.as_deref().map(offline::create).transpose()?;
+    let rulebook = Rulebook::load(&args.rules)?;
+    rulebook.complain();
+    if rulebook.loaded == 0 {
+        anyhow::bail!("no rule could be loaded, so nothing could be found; `wanglou rules check` says why");
+    }
+    let discovery = wanglou_ingest::discover(&args.paths);
+    let progress = Progress::of(discovery.inputs.iter().map(|input| input.bytes).sum());
+    let outcome = scan::run(&Scan {
+        engine: Arc::clone(&rulebook.engine),
+        reader: offline::reader()?,
+        discovery,
+        threads: offline::threads(args.threads),
+        min_level: args.min_level,
+        zone: zone.clone(),
+        keep: args.format.keep(),
+        progress,
+        interrupt: Interrupt::on_signals().context("cannot wait for Ctrl-C")?,
+    })
+    .context("cannot keep what was found in a temporary file")?;
+    outcome.journal.complain();
+
+    let stats = Stats::of(&outcome, rulebook.loaded, &rulebook.failed);
+    let audience = Audience {
+        language: args.lang.unwrap_or_else(locale_language),
+        colour: output.is_terminal() && !is_set("NO_COLOR"),
+        width: console::Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| columns.into()),
+        zone,
+    };
+    let written = output::write(args.format, &outcome.findings, &stats, &audience, &mut output);
+    offline::unless_closed(written).with_context(|| format!("cannot write the findings to {output}"))?;
+    if let (Some(file), Some(path)) = (&mut stats_file, &args.stats) {
+        // Again: the peak of memory may have come with the writing.
+        let stats = Stats::of(&outcome, rulebook.loaded, &rulebook.failed);
+        serde_json::to_writer_pretty(&mut *file, &stats)
+            .map_err(std::io::Error::from)
+            .and_then(|()| file.flush())
+            .with_context(|| format!("cannot write the statistics to `{}`", path.display()))?;
+    }
+    if outcome.interrupted {
+        eprintln!("note: the scan was stopped before its end; this is what was found so far");
+    }
+    Ok(ExitStatus {
+        found: outcome.findings.worst().is_some_and(|worst| worst >= args.fail_level),
+        unreadable: !outcome.journal.failed.is_empty(),
+    })
+}
+
+/// Chinese under a Chinese locale (POSIX.1 §8.2: the first of these that is set counts).
+fn locale_language() -> Language {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    if locale.is_some_and(|locale| locale.starts_with("zh")) { Language::Zh } else { Language::En }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }

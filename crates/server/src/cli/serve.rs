@@ -14,5 +14,6 @@ pub(crate) struct Args {
 
 /// Runs the platform until it is told to stop.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    anyhow::bail!("this build cannot run the platform on `{}` yet", args.data_dir.display())
+    let Args { data_dir } = args;
+    anyhow::bail!("this build cannot run the platform on `{}` yet", data_dir.display())
 }
