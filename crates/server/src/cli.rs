@@ -107,7 +107,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// Logs to standard error: quiet for one-off commands, state changes for the platform.
 fn start_log(cli: &Cli) -> Result<(), String> {
-    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn,evtx=error" };
     let wanted = cli.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(wanted).map_err(|error| {
         format!("`--log {wanted}`: {error}; use a filter such as `info` or `wanglou=debug`")

@@ -98,7 +98,8 @@ impl<'s, 'a> Output<'s, 'a> {
     pub(super) fn report(mut self, bytes: u64, damage: Option<String>, known: bool) -> FileReport {
         let status = match (damage, self.refused.take()) {
             (Some(reason), _) => FileStatus::Failed(reason),
-            (None, Some(reason)) if self.events == 0 => FileStatus::Failed(reason),
+            // A file of prose may hold a line that looks like a record; a damaged log holds little else.
+            (None, Some(reason)) if self.events == 0 && self.held.is_empty() => FileStatus::Failed(reason),
             (None, _) if self.events > 0 || known => FileStatus::Read,
             (None, _) => FileStatus::Skipped(match self.held.first() {
                 Some((_, error)) => error.to_string(),
