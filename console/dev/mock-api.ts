@@ -296,10 +296,20 @@ function handle(request: IncomingMessage, response: ServerResponse, next: () => 
   else next()
 }
 
+/** As strict as the server's, so that what it would refuse is refused here. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
 export function mockApi(): Plugin {
   return {
     name: 'wanglou-mock-api',
     configureServer: ({ middlewares }) => void middlewares.use(handle),
-    configurePreviewServer: ({ middlewares }) => void middlewares.use(handle),
+    configurePreviewServer: ({ middlewares }) => {
+      middlewares.use((_request, response, next) => {
+        response.setHeader('Content-Security-Policy', POLICY)
+        next()
+      })
+      middlewares.use(handle)
+    },
   }
 }

@@ -1,5 +1,6 @@
 /** Reading OCSF events of any class: values by dotted path, and one line that says what happened. */
 import type { OcsfEvent } from '@/api/ocsf'
+import type { EntityKey, EntityKind } from './entities'
 
 export function uidOfEvent(event: OcsfEvent): string {
   return event.metadata?.uid ?? ''
@@ -14,6 +15,30 @@ export function valueAt(event: OcsfEvent, path: string): string {
   }
   if (Array.isArray(value)) return value.filter((item) => typeof item !== 'object').join(', ')
   return value === undefined || value === null || typeof value === 'object' ? '' : String(value)
+}
+
+/** Where an event names the one who acts and the one acted upon: the first path that has a value. */
+export const FROM: readonly Side[] = [
+  ['src_endpoint.ip', 'address'],
+  ['src_endpoint.hostname', 'host'],
+  ['actor.user.name', 'user'],
+]
+export const TO: readonly Side[] = [
+  ['dst_endpoint.ip', 'address'],
+  ['dst_endpoint.hostname', 'host'],
+  ['device.hostname', 'host'],
+  ['device.ip', 'address'],
+]
+
+type Side = readonly [path: string, kind: EntityKind]
+
+/** The first of the paths that has a value, as an entity; at most one. */
+export function sideOf(event: OcsfEvent, side: readonly Side[]): EntityKey[] {
+  for (const [path, kind] of side) {
+    const value = valueAt(event, path)
+    if (value) return [{ kind, value }]
+  }
+  return []
 }
 
 /** What tells one event of a class from another, in the order of how much it tells; the first three found are shown. */

@@ -6,7 +6,11 @@ import { boundsOf, queryOfRange, rangeOfQuery, type Last, type Range } from './r
 export function useRange(fallback: Last) {
   const route = useRoute()
   const router = useRouter()
-  const range = computed(() => rangeOfQuery(route.query, fallback))
+  // The same range stays the same object when other parts of the address change: what hangs on it is not asked anew.
+  const range = computed<Range>((before) => {
+    const next = rangeOfQuery(route.query, fallback)
+    return before && JSON.stringify(before) === JSON.stringify(next) ? before : next
+  })
 
   /** The ends as the server wants them, counted from this moment. */
   function bounds(): { from: string; to: string } {
