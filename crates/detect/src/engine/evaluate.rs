@@ -10,7 +10,7 @@ use super::column::{ItemId, Signal};
 use super::mapping::{Feed, PathMemory};
 use super::program::{Op, Program};
 use super::router::append_folded;
-use super::test;
+use super::test::{self, Subject};
 
 /// The working memory of one thread's evaluations. Reused from record to record.
 #[derive(Debug, Default)]
@@ -231,8 +231,8 @@ impl Run<'_, '_, '_> {
 
     /// The span of a value's folded text, made once for all columns.
     fn fold(&mut self, position: u32, value: Value<'_>) -> (u32, u32) {
+        let slot = self.slot(position);
         let s = &mut *self.s;
-        let slot = if position == RAW { self.record.fields.len() } else { position as usize };
         if s.folded.len() <= slot {
             s.folded.resize(slot + 1, (0, 0, 0));
         }
@@ -308,22 +308,31 @@ impl Run<'_, '_, '_> {
 
     fn run_on_demand(&self, id: ItemId) -> bool {
         let Some(item) = self.program.items.get(id as usize) else { return false };
-        self.values(item.column).any(|value| {
+        self.subjects(item.column).any(|subject| {
             item.on_demand.iter().any(|(test, other)| {
-                let others = other.iter().flat_map(|column| self.values(*column));
-                test::holds(test, value, others)
+                let others = other.iter().flat_map(|column| self.subjects(*column));
+                test::holds(test, subject, others)
             })
         })
     }
 
-    fn values(&self, column: u32) -> impl Iterator<Item = Value<'_>> {
+    /// The values of a column, which has been scanned, so that their folded texts are there.
+    fn subjects(&self, column: u32) -> impl Iterator<Item = Subject<'_>> {
         let state = self.s.columns.get(column as usize).filter(|state| state.filled == self.s.now);
         let mut link = state.map_or(END, |state| state.first);
         std::iter::from_fn(move || {
             let (position, next) = self.s.links.get(link as usize).copied()?;
             link = next;
-            value_at(self.record, position)
+            let value = value_at(self.record, position)?;
+            let (_, start, end) = self.s.folded.get(self.slot(position)).copied()?;
+            let folded = self.s.text.get(start as usize..end as usize)?;
+            Some(Subject { value, folded })
         })
+    }
+
+    /// Where the folded text of the value at a position is kept.
+    fn slot(&self, position: u32) -> usize {
+        if position == RAW { self.record.fields.len() } else { position as usize }
     }
 }
 

@@ -7,7 +7,8 @@ use wanglou_model::{FieldMatch, Format, Record, Value};
 use super::RuleIndex;
 use super::mapping::RouteId;
 use super::program::{Body, Program};
-use super::test;
+use super::router::append_folded;
+use super::test::{self, Subject};
 use crate::sigma::{Expr, Item, Test, Written};
 
 /// Matches of one finding; more prove nothing more.
@@ -34,7 +35,7 @@ impl Program {
             let mapping = self.mappings.get(*column as usize)?;
             let values = mapping.values(record, &|route| routes.contains(&route));
             let value = values.into_iter().find(|(_, value)| *value != Value::Null)?.1;
-            Some(test::text(value).into_owned())
+            Some(text_of(value))
         };
         columns.iter().map(first).collect()
     }
@@ -75,7 +76,7 @@ impl<'r> Walk<'_, 'r> {
                 let Some((item, written, name, value)) = self.find(*index) else { return };
                 let found = FieldMatch {
                     field: name.to_owned(),
-                    value: clip(&test::text(value)),
+                    value: clip(&value),
                     pattern: pattern(item, written),
                     selection: item.selection.to_string(),
                 };
@@ -87,7 +88,7 @@ impl<'r> Walk<'_, 'r> {
     }
 
     /// The first test of an item that holds, and for which value.
-    fn find(&self, index: usize) -> Option<(&Item, &Written, &'r str, Value<'r>)> {
+    fn find(&self, index: usize) -> Option<(&Item, &Written, &'r str, String)> {
         let item = self.body.detection.items.get(index)?;
         let values = self.values(self.body.columns.get(index).copied(), item.field.is_some());
         item.tests.iter().find_map(|written| {
@@ -95,30 +96,30 @@ impl<'r> Walk<'_, 'r> {
                 Test::SameAs { field, .. } => self.others(field),
                 _ => Vec::new(),
             };
-            let (name, value) = values.iter().find(|(_, value)| {
-                test::holds(&written.test, *value, others.iter().map(|(_, value)| *value))
-            })?;
-            Some((item, written, *name, *value))
+            let (name, value, _) = values
+                .iter()
+                .find(|found| test::holds(&written.test, subject(found), others.iter().map(subject)))?;
+            Some((item, written, *name, text_of(*value)))
         })
     }
 
-    fn values(&self, column: Option<u32>, named: bool) -> Vec<(&'r str, Value<'r>)> {
+    fn values(&self, column: Option<u32>, named: bool) -> Vec<Found<'r>> {
         if named {
             let mapping = column.and_then(|column| self.program.mappings.get(column as usize));
             let values =
                 mapping.map(|mapping| mapping.values(self.record, &|route| self.routes.contains(&route)));
-            return values.into_iter().flatten().map(|(path, value)| (path.name(), value)).collect();
+            return values.into_iter().flatten().map(|(path, value)| found(path.name(), value)).collect();
         }
         if self.record.format == Format::Syslog
             && let Ok(line) = std::str::from_utf8(&self.record.raw)
         {
-            return vec![("", Value::Str(line))];
+            return vec![found("", Value::Str(line))];
         }
-        self.record.fields.iter_named().map(|(_, value)| ("", value)).collect()
+        self.record.fields.iter_named().map(|(_, value)| found("", value)).collect()
     }
 
     /// The values of the field that another one is compared with.
-    fn others(&self, field: &str) -> Vec<(&'r str, Value<'r>)> {
+    fn others(&self, field: &str) -> Vec<Found<'r>> {
         let items = self.program.items.iter();
         let column = items.flat_map(|item| &item.on_demand).find_map(|(test, other)| match test {
             Test::SameAs { field: named, .. } if &**named == field => {
@@ -129,6 +130,24 @@ impl<'r> Walk<'_, 'r> {
         });
         self.values(column, true)
     }
+}
+
+/// A value under its name, and its folded text.
+type Found<'r> = (&'r str, Value<'r>, String);
+
+fn found<'r>(name: &'r str, value: Value<'r>) -> Found<'r> {
+    let mut folded = String::new();
+    append_folded(value, &mut folded);
+    (name, value, folded)
+}
+
+fn subject<'f>(found: &'f Found<'_>) -> Subject<'f> {
+    Subject { value: found.1, folded: &found.2 }
+}
+
+fn text_of(value: Value<'_>) -> String {
+    let (_, value, folded) = &found("", value);
+    Subject { value: *value, folded }.text().to_owned()
 }
 
 /// What the rule asked, as it writes it.

@@ -1,63 +1,58 @@
 //! One test on one value, without any index: for what the columns leave to be decided on demand, and for explanations.
 
-use std::borrow::Cow;
-
 use wanglou_model::Value;
 
 use super::column::{address, number};
-use super::router::append_folded;
 use crate::sigma::{Test, TimePart};
-use crate::text::fold;
+
+/// A value and its text, folded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'v> {
+    pub(super) value: Value<'v>,
+    pub(super) folded: &'v str,
+}
+
+impl<'v> Subject<'v> {
+    /// The value's text as it is. What is no text is written the same way folded or not.
+    pub(super) fn text(self) -> &'v str {
+        match self.value {
+            Value::Str(text) => text,
+            _ => self.folded,
+        }
+    }
+}
 
 /// Whether the test holds for a value. `others` are the values of the field that a [`Test::SameAs`] names.
-pub(super) fn holds<'r>(test: &Test, value: Value<'_>, others: impl Iterator<Item = Value<'r>>) -> bool {
+pub(super) fn holds<'v>(
+    test: &Test,
+    subject: Subject<'_>,
+    mut others: impl Iterator<Item = Subject<'v>>,
+) -> bool {
     match test {
         Test::Present => true,
-        _ if value == Value::Null => false,
+        _ if subject.value == Value::Null => false,
         Test::NotNull => true,
-        Test::Text { pattern, cased: true } => pattern.is_match(&text(value)),
-        Test::Text { pattern, cased: false } => pattern.is_match(&folded(value)),
-        Test::Regex(regex) => regex.is_match(&text(value)),
-        Test::Cidr(network) => address(&text(value)).is_some_and(|address| network.contains(&address)),
+        Test::Text { pattern, cased: true } => pattern.is_match(subject.text()),
+        Test::Text { pattern, cased: false } => pattern.is_match(subject.folded),
+        Test::Regex(regex) => regex.is_match(subject.text()),
+        Test::Cidr(network) => address(subject.folded).is_some_and(|address| network.contains(&address)),
         Test::Number { order, number: bound } => {
-            number(value).is_some_and(|number| order.holds(number.compare(*bound)))
+            number(subject.value).is_some_and(|number| order.holds(number.compare(*bound)))
         }
         Test::Time { part, order, number } => {
-            time_part(*part, value).is_some_and(|found| order.holds(found.cmp(number)))
+            time_part(*part, subject.value).is_some_and(|found| order.holds(found.cmp(number)))
         }
-        Test::SameAs { before, after, cased, .. } => {
-            let form = |value| if *cased { text(value) } else { folded(value) };
-            let value = form(value);
-            let mut others = others.filter(|other| *other != Value::Null);
-            others.any(|other| {
-                let other = form(other);
-                match (before, after) {
-                    (true, true) => value.contains(&*other),
-                    (true, false) => value.ends_with(&*other),
-                    (false, true) => value.starts_with(&*other),
-                    (false, false) => value == other,
+        Test::SameAs { before, after, cased, .. } => others.any(|other| {
+            let (value, wanted) =
+                if *cased { (subject.text(), other.text()) } else { (subject.folded, other.folded) };
+            other.value != Value::Null
+                && match (before, after) {
+                    (true, true) => value.contains(wanted),
+                    (true, false) => value.ends_with(wanted),
+                    (false, true) => value.starts_with(wanted),
+                    (false, false) => value == wanted,
                 }
-            })
-        }
-    }
-}
-
-/// A value as text.
-pub(super) fn text(value: Value<'_>) -> Cow<'_, str> {
-    match value {
-        Value::Str(text) => Cow::Borrowed(text),
-        other => {
-            let mut out = String::new();
-            append_folded(other, &mut out);
-            Cow::Owned(out)
-        }
-    }
-}
-
-fn folded(value: Value<'_>) -> Cow<'_, str> {
-    match value {
-        Value::Str(text) => Cow::Owned(fold(text)),
-        other => text(other),
+        }),
     }
 }
 

@@ -87,7 +87,13 @@ impl TimePart {
     /// This part of a time as it is written, in the writer's own zone: Sigma converts none.
     pub(crate) fn of(self, text: &str) -> Option<i64> {
         let text = text.trim();
-        let time: DateTime = text.parse().ok().or_else(|| text.get(..19)?.replace('/', "-").parse().ok())?;
+        // Without fractions and zone: `2026-01-02T03:04:05`.
+        let head = text.get(..19).unwrap_or(text);
+        let time: DateTime = match head.parse() {
+            Ok(time) => time,
+            Err(_) if head.contains('/') => head.replace('/', "-").parse().ok()?,
+            Err(_) => return None,
+        };
         Some(match self {
             Self::Minute => time.minute().into(),
             Self::Hour => time.hour().into(),

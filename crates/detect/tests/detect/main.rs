@@ -1,6 +1,13 @@
 //! Tests of the detection room through its public interface.
-#![expect(clippy::unwrap_used, reason = "helpers of tests stop where something is missing, as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop where something is missing, as tests do"
+)]
 
 mod corpora;
+mod correlation;
+mod diagnostics;
+mod property;
 mod semantics;
 mod support;

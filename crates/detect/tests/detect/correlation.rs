@@ -1,0 +1,229 @@
+//! Correlations: thresholds, windows, groups, suppression, bounds and replay.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use wanglou_detect::{Correlator, Engine, Limits, Taxonomy};
+use wanglou_model::{
+    Event, EventUid, FieldMap, Finding, Format, Place, Severity, SourceId, TenantId, Timestamp,
+    UNKNOWN_PRODUCT,
+};
+
+use crate::support::{compiled, record_of};
+
+const BASE: &str = "
+title: Failed logon
+name: failed
+logsource: {product: test}
+detection:
+  s: {result: failure}
+  condition: s
+---
+";
+
+fn engine(correlation: &str) -> Arc<Engine> {
+    let rule = format!("{BASE}title: Many\nid: many\nlevel: high\ncorrelation:\n{correlation}");
+    let compilation = compiled(&[&rule], &Taxonomy::default());
+    assert_eq!(compilation.loaded, 2, "{:?}", compilation.diagnostics);
+    Arc::new(compilation.engine)
+}
+
+fn event_count(threshold: &str) -> Arc<Engine> {
+    engine(&format!(
+        "  type: event_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {{{threshold}}}\n"
+    ))
+}
+
+/// Feeds logons of (second, address, user) and gives the findings, each with the index of the event that raised it.
+fn run(engine: &Arc<Engine>, logons: &[(i64, &str, &str)]) -> Vec<(usize, Finding)> {
+    let mut correlator = Correlator::new(Arc::clone(engine));
+    feed(&mut correlator, engine, logons)
+}
+
+fn feed(correlator: &mut Correlator, engine: &Engine, logons: &[(i64, &str, &str)]) -> Vec<(usize, Finding)> {
+    let mut scratch = engine.scratch();
+    let mut findings = Vec::new();
+    for (index, (second, ip, user)) in logons.iter().enumerate() {
+        let json = if ip.is_empty() {
+            json!({"result": "failure", "user": user})
+        } else {
+            json!({"result": "failure", "user": user, "ip": ip})
+        };
+        let record = record_of("test", Format::Json, &json);
+        let event = Event {
+            uid: EventUid::at(&SourceId::new("test"), format!("{index}").as_bytes()),
+            class_uid: 0,
+            activity_id: 0,
+            severity: Severity::Low,
+            time: Timestamp::from_secs(1_000 + second),
+            arrival: Timestamp::from_secs(1_000_000),
+            source: SourceId::new("test"),
+            product: Arc::clone(&UNKNOWN_PRODUCT),
+            tenant: TenantId::default(),
+            attributes: FieldMap::new(),
+            mapped: Vec::new(),
+        };
+        let place = Place { file: "log".to_owned(), record: index as u64 + 1 };
+        let hits = engine.evaluate(&record, &mut scratch).to_vec();
+        let mut out = Vec::new();
+        correlator.observe(&hits, &record, &event, Some(&place), &mut out);
+        findings.extend(out.into_iter().map(|finding| (index, finding)));
+    }
+    findings
+}
+
+fn raised_at(findings: &[(usize, Finding)]) -> Vec<usize> {
+    findings.iter().map(|(index, _)| *index).collect()
+}
+
+#[test]
+fn a_finding_is_raised_when_the_threshold_is_reached_within_the_time_span() {
+    let engine = event_count("gte: 3");
+    let findings = run(
+        &engine,
+        &[(0, "a", ""), (5, "b", ""), (5, "a", ""), (11, "a", ""), (12, "a", ""), (13, "A", "")],
+    );
+    assert_eq!(raised_at(&findings), [4]);
+    let finding = &findings[0].1;
+    assert_eq!((finding.rule.id.as_str(), finding.severity, finding.count), ("many", Severity::High, 3));
+    assert_eq!(finding.group, [("ip".to_owned(), "a".to_owned())]);
+    let records: Vec<u64> = finding.evidences.iter().map(|e| e.place.as_ref().unwrap().record).collect();
+    assert_eq!(records, [3, 4, 5]);
+    assert_eq!(finding.first_seen, Timestamp::from_secs(1_005));
+    assert_eq!(finding.last_seen, Timestamp::from_secs(1_012));
+    assert_eq!(finding.evidences[0].matches[0].pattern, "result: 'failure'");
+    assert_eq!(raised_at(&run(&engine, &[(0, "a", ""), (5, "a", ""), (10, "a", "")])), [2]);
+}
+
+#[test]
+fn one_attack_raises_one_finding_and_the_next_attack_another() {
+    let engine = event_count("gte: 2");
+    let logons: Vec<(i64, &str, &str)> =
+        [0, 1, 2, 5, 14, 20].into_iter().chain([40, 41]).map(|second| (second, "a", "")).collect();
+    assert_eq!(raised_at(&run(&engine, &logons)), [1, 7]);
+}
+
+#[test]
+fn other_comparisons() {
+    let logons: Vec<(i64, &str, &str)> = (0..6).map(|second| (second, "a", "")).collect();
+    for (condition, raised) in [("gt: 3", 3), ("eq: 2", 1), ("gt: 1, lte: 5", 1), ("neq: 1", 1), ("lt: 5", 0)]
+    {
+        assert_eq!(raised_at(&run(&event_count(condition), &logons)), [raised], "{condition}");
+    }
+}
+
+#[test]
+fn different_values_are_counted_once_and_exactly() {
+    let engine = engine(
+        "  type: value_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {field: user, gte: 3}\n",
+    );
+    assert_eq!(
+        raised_at(&run(
+            &engine,
+            &[(0, "a", "u"), (1, "a", "v"), (2, "a", "U"), (3, "a", "v"), (4, "a", "w")]
+        )),
+        [4]
+    );
+    // `u` was last seen at 0 and is too old at 11; seen again at 5 it still counts.
+    assert_eq!(raised_at(&run(&engine, &[(0, "a", "u"), (5, "a", "v"), (11, "a", "w")])), [0; 0]);
+    assert_eq!(raised_at(&run(&engine, &[(0, "a", "u"), (5, "a", "u"), (6, "a", "v"), (11, "a", "w")])), [3]);
+}
+
+#[test]
+fn small_disorder_is_counted_and_a_missing_group_is_not() {
+    let engine = event_count("gte: 3");
+    assert_eq!(raised_at(&run(&engine, &[(5, "a", ""), (3, "a", ""), (4, "a", "")])), [2]);
+    assert_eq!(raised_at(&run(&engine, &[(50, "a", ""), (3, "a", ""), (51, "a", "")])), [0; 0]);
+    assert_eq!(raised_at(&run(&engine, &[(0, "", ""), (1, "", ""), (2, "", ""), (3, "", "")])), [0; 0]);
+}
+
+#[test]
+fn the_same_events_make_the_same_finding() {
+    let engine = event_count("gte: 2");
+    let logons = [(0, "a", ""), (1, "a", ""), (1, "b", ""), (2, "b", "")];
+    let uids = || run(&engine, &logons).into_iter().map(|(_, finding)| finding.uid).collect::<Vec<_>>();
+    assert_eq!(uids(), uids());
+    assert_ne!(uids()[0], uids()[1]);
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_forgotten_is_counted() {
+    let engine = event_count("gte: 3");
+    let limits = Limits { groups: 10, events: 15, evidences: 4 };
+    let mut correlator = Correlator::with_limits(Arc::clone(&engine), limits);
+    let names: Vec<String> = (0..50).map(|number| format!("host{number}")).collect();
+    let logons: Vec<(i64, &str, &str)> = names.iter().map(|name| (0, name.as_str(), "")).collect();
+    assert!(feed(&mut correlator, &engine, &logons).is_empty());
+    assert_eq!((correlator.groups(), correlator.evicted()), (10, 40));
+    // Evidence beyond the limit is kept in outline, and the finding still comes.
+    let raised = feed(&mut correlator, &engine, &[(1, "host49", ""), (2, "host49", "")]);
+    assert_eq!((raised_at(&raised), raised[0].1.evidences.len()), (vec![1], 3));
+}
+
+#[test]
+fn rules_that_are_only_counted_are_silent() {
+    let silent = |generate: &str| {
+        let engine = engine(&format!(
+            "  type: event_count\n  rules: [failed]\n  timespan: 10s\n  condition: {{gte: 2}}\n{generate}"
+        ));
+        let (base, _) = engine.rules().next().unwrap();
+        assert!(engine.has_correlations());
+        engine.is_silent(base)
+    };
+    assert!(silent(""));
+    assert!(!silent("  generate: true\n"));
+}
+
+#[test]
+fn aliases_join_fields_of_different_rules() {
+    let rule = "
+title: a
+name: a
+logsource: {product: test}
+detection: {s: {kind: a}, condition: s}
+---
+title: b
+name: b
+logsource: {product: test}
+detection: {s: {kind: b}, condition: s}
+---
+title: both
+correlation:
+  type: event_count
+  rules: [a, b]
+  group-by: [address]
+  timespan: 1m
+  condition: {gte: 2}
+  aliases:
+    address: {a: src, b: dst}
+";
+    let compilation = compiled(&[rule], &Taxonomy::default());
+    assert_eq!(compilation.loaded, 3, "{:?}", compilation.diagnostics);
+    let engine = Arc::new(compilation.engine);
+    let mut correlator = Correlator::new(Arc::clone(&engine));
+    let mut out = Vec::new();
+    for (number, json) in
+        [json!({"kind": "a", "src": "x", "dst": "y"}), json!({"kind": "b", "src": "y", "dst": "x"})]
+            .iter()
+            .enumerate()
+    {
+        let record = record_of("test", Format::Json, json);
+        let hits = engine.evaluate(&record, &mut engine.scratch()).to_vec();
+        let event = Event {
+            uid: EventUid::from_u128(number as u128),
+            class_uid: 0,
+            activity_id: 0,
+            severity: Severity::Low,
+            time: Timestamp::from_secs(1),
+            arrival: Timestamp::from_secs(1),
+            source: SourceId::new("test"),
+            product: Arc::clone(&UNKNOWN_PRODUCT),
+            tenant: TenantId::default(),
+            attributes: FieldMap::new(),
+            mapped: Vec::new(),
+        };
+        correlator.observe(&hits, &record, &event, None, &mut out);
+    }
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].group, [("address".to_owned(), "x".to_owned())]);
+}
