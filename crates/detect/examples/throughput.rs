@@ -24,6 +24,9 @@ fn main() {
     let started = Instant::now();
     let compilation = compile(&files, &taxonomy);
     println!("compiled {} rules in {:?}", compilation.loaded, started.elapsed());
+    for failed in compilation.failed.iter().take(20) {
+        println!("not loaded: {}: {}", failed.file, failed.reason);
+    }
     println!("memory after compiling: {}", memory());
 
     let mut records = Vec::new();

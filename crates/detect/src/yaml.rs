@@ -230,7 +230,7 @@ struct Frame {
 
 enum Body {
     List(Vec<Node>),
-    Map(Vec<(Key, Node)>, Option<Key>),
+    Map { entries: Vec<(Key, Node)>, pending: Option<Key>, seen: FxHashMap<String, u32> },
 }
 
 impl Builder {
@@ -243,13 +243,17 @@ impl Builder {
                 self.finish(node, anchor, 1)
             }
             Event::SequenceStart(anchor, _) => self.begin(mark, anchor, Body::List(Vec::new())),
-            Event::MappingStart(anchor, _) => self.begin(mark, anchor, Body::Map(Vec::new(), None)),
+            Event::MappingStart(anchor, _) => self.begin(
+                mark,
+                anchor,
+                Body::Map { entries: Vec::new(), pending: None, seen: FxHashMap::default() },
+            ),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(frame) = self.open.pop() else { return Ok(()) };
                 let size = self.nodes - frame.nodes_before;
                 let value = match frame.body {
                     Body::List(items) => Yaml::List(items),
-                    Body::Map(entries, _) => Yaml::Map(entries),
+                    Body::Map { entries, .. } => Yaml::Map(entries),
                 };
                 self.finish(Node { mark: frame.mark, value }, frame.anchor, size)
             }
@@ -299,7 +303,7 @@ impl Builder {
                 self.root.get_or_insert(node);
             }
             Some(Body::List(items)) => items.push(node),
-            Some(Body::Map(entries, pending)) => match pending.take() {
+            Some(Body::Map { entries, pending, seen }) => match pending.take() {
                 Some(key) => entries.push((key, node)),
                 None => {
                     let mark = node.mark;
@@ -307,8 +311,8 @@ impl Builder {
                         let message = "a key must be plain text".to_owned();
                         return Err(YamlError { code: &diagnostic::YAML_SYNTAX, mark, message });
                     };
-                    if let Some((first, _)) = entries.iter().find(|(key, _)| key.text == text) {
-                        let message = format!("`{text}` stands here and on line {}", first.mark.line);
+                    if let Some(first) = seen.insert(text.clone(), mark.line) {
+                        let message = format!("`{text}` stands here and on line {first}");
                         return Err(YamlError { code: &diagnostic::DUPLICATE_KEY, mark, message });
                     }
                     *pending = Some(Key { text, mark });

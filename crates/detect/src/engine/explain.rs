@@ -120,14 +120,7 @@ impl<'r> Walk<'_, 'r> {
 
     /// The values of the field that another one is compared with.
     fn others(&self, field: &str) -> Vec<Found<'r>> {
-        let items = self.program.items.iter();
-        let column = items.flat_map(|item| &item.on_demand).find_map(|(test, other)| match test {
-            Test::SameAs { field: named, .. } if &**named == field => {
-                let columns = &self.program.logsources.get(self.body.logsource as usize)?.columns;
-                other.filter(|other| columns.contains(other))
-            }
-            _ => None,
-        });
+        let column = self.body.compared.iter().find(|(name, _)| &**name == field).map(|(_, column)| *column);
         self.values(column, true)
     }
 }

@@ -1,5 +1,7 @@
 //! The program that all rules are compiled into: columns, items that rules share, and conditions over items.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use wanglou_model::Format;
 
@@ -54,6 +56,8 @@ pub(super) struct Body {
     pub(super) detection: Detection,
     /// By item of the detection: its column.
     pub(super) columns: Vec<u32>,
+    /// The columns of the fields that others are compared with.
+    pub(super) compared: Vec<(Arc<str>, u32)>,
 }
 
 /// One step of a condition, in prefix order; `end` is the step after the operands.
@@ -118,11 +122,12 @@ impl<'t> ProgramBuilder<'t> {
         let source = self.source(logsource);
         self.add_aliases(source, &mut detection);
         let mut columns = Vec::with_capacity(detection.items.len());
+        let mut compared = Vec::new();
         let mut items = Vec::with_capacity(detection.items.len());
         for item in &detection.items {
             let column = self.column(source, logsource, item.field.as_deref());
             columns.push(column);
-            items.push(self.item(source, logsource, column, item));
+            items.push(self.item(source, logsource, column, item, &mut compared));
         }
         let mut condition = Vec::new();
         flatten(&detection.condition, &items, &mut condition);
@@ -145,7 +150,7 @@ impl<'t> ProgramBuilder<'t> {
                 }
             }
         }
-        self.rules.push(Body { logsource: source, condition, detection, columns });
+        self.rules.push(Body { logsource: source, condition, detection, columns, compared });
     }
 
     /// The column of a field for rules of a logsource: for correlations, which read fields that no rule asks about.
@@ -207,12 +212,24 @@ impl<'t> ProgramBuilder<'t> {
         id
     }
 
-    fn item(&mut self, source: u32, logsource: &Logsource, column: u32, item: &crate::sigma::Item) -> ItemId {
-        let tests = item.tests.iter().map(|written| match &written.test {
-            Test::SameAs { field, .. } => {
-                (written.test.clone(), Some(self.column(source, logsource, Some(field))))
-            }
-            test => (test.clone(), None),
+    fn item(
+        &mut self,
+        source: u32,
+        logsource: &Logsource,
+        column: u32,
+        item: &crate::sigma::Item,
+        compared: &mut Vec<(Arc<str>, u32)>,
+    ) -> ItemId {
+        let tests = item.tests.iter().map(|written| {
+            let other = match &written.test {
+                Test::SameAs { field, .. } => {
+                    let other = self.column(source, logsource, Some(field));
+                    compared.push((Arc::clone(field), other));
+                    Some(other)
+                }
+                _ => None,
+            };
+            (written.test.clone(), other)
         });
         let key: Question = (column, tests.collect());
         if let Some(id) = self.item_ids.get(&key) {
