@@ -1,0 +1,61 @@
+//! What can go wrong in the lake.
+
+use std::path::PathBuf;
+
+use datafusion::error::DataFusionError;
+use deltalake::DeltaTableError;
+
+use crate::{LogPosition, WalError};
+
+/// Why the lake could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The write-ahead log failed.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// A directory of the lake cannot be prepared.
+    #[error("cannot prepare the lake at `{}`", path.display())]
+    Prepare {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The table cannot be opened or made.
+    #[error("cannot open the event table at `{}`", path.display())]
+    OpenTable {
+        /// The table's directory.
+        path: PathBuf,
+        /// What Delta said.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// Events could not be written as Parquet.
+    #[error("cannot write events to a Parquet file")]
+    Encode(#[source] DataFusionError),
+    /// A segment's files could not be committed to the table; it is tried again.
+    #[error("cannot commit log segment {segment} to the event table")]
+    Commit {
+        /// The segment.
+        segment: u64,
+        /// What Delta said.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// A batch was stored that the log does not hold.
+    #[error("the log has no batch at segment {}, offset {}", .0.segment, .0.offset)]
+    UnknownPosition(LogPosition),
+    /// The query cannot be understood.
+    #[error("{0}")]
+    BadQuery(String),
+    /// The query needs more than it may have.
+    #[error("the query needs more memory than it may use: narrow its time range or its conditions")]
+    TooExpensive(#[source] DataFusionError),
+    /// The query failed.
+    #[error("the search failed")]
+    Search(#[source] DataFusionError),
+    /// The lake is being closed.
+    #[error("the lake is closing")]
+    Closing,
+}
