@@ -257,7 +257,8 @@ mod tests {
         for path in ["user", "user[].name", "user.name.first", "http_request.url", "action.x", "message[]"] {
             assert_eq!(PathClass::of_name(path), PathClass::Colliding, "{path}");
         }
-        for path in ["user.uid", "user_agent", "http_request.url.port", "users[].name", "src_endpoint.x[].y"] {
+        for path in ["user.uid", "user_agent", "http_request.url.port", "users[].name", "src_endpoint.x[].y"]
+        {
             assert_eq!(PathClass::of_name(path), PathClass::Plain, "{path}");
         }
         assert_eq!(PathClass::of_name("process.file.hashes[].value"), PathClass::Hash);

@@ -22,6 +22,12 @@ pub enum LakeError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process has the lake open.
+    #[error("another process has the lake at `{}` open: stop it first", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The table cannot be opened or made.
     #[error("cannot open the event table at `{}`", path.display())]
     OpenTable {
@@ -52,10 +58,25 @@ pub enum LakeError {
     /// The query needs more than it may have.
     #[error("the query needs more memory than it may use: narrow its time range or its conditions")]
     TooExpensive(#[source] DataFusionError),
+    /// The query took longer than it may.
+    #[error("the query took longer than {limit:?}: narrow its time range or its conditions")]
+    TooSlow {
+        /// The limit.
+        limit: std::time::Duration,
+    },
     /// The query failed.
     #[error("the search failed")]
     Search(#[source] DataFusionError),
     /// The lake is being closed.
     #[error("the lake is closing")]
     Closing,
+}
+
+impl From<DataFusionError> for LakeError {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::TooExpensive(error),
+            _ => Self::Search(error),
+        }
+    }
 }

@@ -52,7 +52,9 @@ impl<'b> Row<'b> {
         }
         for (name, value) in event.to_json(None) {
             match (json.get_mut(&name), value) {
-                (Some(Json::Object(known)), Json::Object(header)) if name == "metadata" => known.extend(header),
+                (Some(Json::Object(known)), Json::Object(header)) if name == "metadata" => {
+                    known.extend(header);
+                }
                 (Some(_), _) if name == "metadata" => {}
                 (_, value) => _ = json.insert(name, value),
             }
@@ -70,14 +72,17 @@ impl<'b> Row<'b> {
     /// The event without its attributes.
     fn header(&self) -> Event {
         let text = |column| self.text(column).unwrap_or_default();
-        let small = |column| self.int(column).and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
+        let small =
+            |column| self.int(column).and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
         Event {
             uid: self.bytes(columns::UID).and_then(uid_from).unwrap_or(EventUid::from_u128(0)),
             class_uid: small(columns::CLASS_UID),
             activity_id: small(columns::ACTIVITY_ID),
             severity: Severity::from_id(u8::try_from(small(columns::SEVERITY_ID)).unwrap_or_default()),
             time: Timestamp::from_nanos(self.int(columns::TIME_NS).unwrap_or_default()),
-            arrival: Timestamp::from_nanos(self.micros(columns::ARRIVAL).unwrap_or_default().saturating_mul(1000)),
+            arrival: Timestamp::from_nanos(
+                self.micros(columns::ARRIVAL).unwrap_or_default().saturating_mul(1000),
+            ),
             source: SourceId::new(text(columns::SOURCE)),
             product: Arc::new(Product {
                 id: text(columns::PRODUCT).to_owned(),
@@ -146,4 +151,4 @@ fn insert_if_absent(object: &mut Map<String, Json>, path: &str, value: Json) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -176,7 +176,10 @@ impl Wal {
         dir.parent().map_or(Ok(()), sync_dir).map_err(failed)?;
         let (memory, unreadable) = Memory::load(dir).map_err(failed)?;
         if unreadable > 0 {
-            tracing::error!(unreadable, "remembered batch keys are damaged: a repetition of them is not recognised");
+            tracing::error!(
+                unreadable,
+                "remembered batch keys are damaged: a repetition of them is not recognised"
+            );
         }
         let mut recovery = Recovery { dir, options, memory, segments: Vec::new(), damage: Vec::new() };
         recovery.run(committed)?;
@@ -222,7 +225,8 @@ impl Wal {
         let permit = Arc::clone(&self.queue).acquire_many_owned(permits).await;
         let permit = permit.map_err(|_| WalError::Poisoned)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Append(Append { body, fact: Fact::of(batch), reply, _permit: permit }))?;
+        let (fact, weight) = (Fact::of(batch), batch.frame_bytes() as u64);
+        self.send(Command::Append(Append { body, weight, fact, reply, _permit: permit }))?;
         answer.await.map_err(|_| WalError::Poisoned)?
     }
 
@@ -234,7 +238,10 @@ impl Wal {
     }
 
     /// The batches of the segments that were there when the log was opened and are later than `committed`, in order.
-    pub(crate) fn replay(&self, committed: u64) -> impl Iterator<Item = Result<(LogPosition, Batch), WalError>> {
+    pub(crate) fn replay(
+        &self,
+        committed: u64,
+    ) -> impl Iterator<Item = Result<(LogPosition, Batch), WalError>> + use<> {
         let dir = self.dir.clone();
         let waiting: Vec<_> = self.old.iter().filter(|segment| segment.number > committed).cloned().collect();
         waiting.into_iter().flat_map(move |segment| read_batches(&dir, &segment))
@@ -316,7 +323,9 @@ impl Recovery<'_> {
         let bytes = Bytes::from(std::fs::read(path).map_err(|error| open_error(path, error))?);
         let scan = match scan::scan(&bytes, !is_last) {
             Ok((found, scan)) if found == number => scan,
-            Err(HeaderError::Version(version)) => return Err(WalError::Version { path: path.into(), version }),
+            Err(HeaderError::Version(version)) => {
+                return Err(WalError::Version { path: path.into(), version });
+            }
             Err(HeaderError::Unfinished) if is_last => scan::Scan::default(),
             _ => {
                 let all = WalError::Damaged { path: path.into(), from: 0, to: bytes.len() as u64 };

@@ -38,7 +38,8 @@ fn any_value() -> impl Strategy<Value = Owned> {
         3 => any::<i64>().prop_map(Owned::Int),
         3 => (0_i64..70_000).prop_map(Owned::Int),
         1 => any::<u64>().prop_map(Owned::UInt),
-        2 => any::<f64>().prop_map(Owned::Float),
+        // JSON readers do not agree on negative zero, so there is none here.
+        2 => any::<f64>().prop_map(|number| Owned::Float(number + 0.0)),
         6 => any::<String>().prop_map(Owned::Text),
         2 => any::<[u8; 4]>().prop_map(|o| Owned::Text(std::net::Ipv4Addr::from(o).to_string())),
         1 => any::<[u8; 4]>().prop_map(|o| Owned::Text(format!("::ffff:{}", std::net::Ipv4Addr::from(o)))),
@@ -49,8 +50,25 @@ fn any_value() -> impl Strategy<Value = Owned> {
 
 fn any_path() -> impl Strategy<Value = String> {
     let names = prop::sample::select(vec![
-        "user", "name", "file", "hashes[]", "value", "answers[]", "rdata", "x", "x[]", "metadata", "profiles[]",
-        "uid", "status_id", "status", "actor", "process", "url", "http_request", "user[]",
+        "user",
+        "name",
+        "file",
+        "hashes[]",
+        "value",
+        "answers[]",
+        "rdata",
+        "x",
+        "x[]",
+        "metadata",
+        "profiles[]",
+        "uid",
+        "status_id",
+        "status",
+        "actor",
+        "process",
+        "url",
+        "http_request",
+        "user[]",
     ]);
     prop_oneof![
         4 => prop::sample::select(PROMOTED.to_vec()).prop_map(|attribute| attribute.path.to_owned()),
@@ -140,10 +158,8 @@ fn what_fits_its_column_does_not_stand_in_rest() {
     let row = Row { batch: &batch, index: 0 };
     assert_eq!(row.text("src_ip"), Some("10.0.0.1"));
     assert_eq!(row.bytes("src_ip_key").unwrap()[10..], [0xFF, 0xFF, 10, 0, 0, 1]);
-    assert_eq!(
-        row.text(columns::REST),
-        Some(r#"{"session":{"uid":"7"},"src_endpoint":{"ip":"::ffff:10.0.0.1"}}"#)
-    );
+    let rest: Json = serde_json::from_str(row.text(columns::REST).unwrap()).unwrap();
+    assert_eq!(rest, serde_json::json!({"session": {"uid": "7"}, "src_endpoint": {"ip": "::ffff:10.0.0.1"}}));
     assert!(row.column(columns::IRREGULAR).is_none());
     stored.event.attributes.push(PathId::reserve("user.name"), "also");
     let batch = rows::encode([&stored]).unwrap();

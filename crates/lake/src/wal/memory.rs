@@ -146,8 +146,9 @@ impl Fact {
     pub(crate) fn of(batch: &Batch) -> Self {
         match &batch.origin {
             Origin::Arrival => Self::Nothing,
-            Origin::Keyed { .. } => KeyHash::of(batch)
-                .map_or(Self::Nothing, |hash| Self::Key { hash, arrival: batch.arrival }),
+            Origin::Keyed { .. } => {
+                KeyHash::of(batch).map_or(Self::Nothing, |hash| Self::Key { hash, arrival: batch.arrival })
+            }
             Origin::File { identity, end, .. } => {
                 Self::Checkpoint { source: batch.source.clone(), identity: identity.clone(), end: *end }
             }

@@ -140,7 +140,7 @@ async fn a_log_torn_at_every_byte_of_its_last_entry_opens_with_the_rest() {
     }
     for cut in 0..entry::SEGMENT_HEADER_BYTES {
         std::fs::write(&path, &whole[..cut]).unwrap();
-        assert_eq!(replayed(&open(dir.path(), 0).unwrap(), 0), []);
+        assert!(replayed(&open(dir.path(), 0).unwrap(), 0).is_empty());
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -41,6 +40,8 @@ pub(crate) enum Command {
 /// One batch, encoded, that waits to become durable.
 pub(crate) struct Append {
     pub body: Vec<u8>,
+    /// Bytes of its frames: what the segment's size is counted in, since memory holds them uncompressed.
+    pub weight: u64,
     pub fact: Fact,
     pub reply: Reply,
     /// Gives the bytes back to the queue's budget when the answer is out.
@@ -55,6 +56,8 @@ struct Current {
     marker: Marker,
     /// Bytes written and durable.
     length: u64,
+    /// Bytes of the frames in it.
+    weight: u64,
     since: Instant,
 }
 
@@ -172,7 +175,7 @@ impl Writer {
             }
         }
         let full = |current: &Current| {
-            current.length >= self.options.segment_bytes
+            current.weight.max(current.length) >= self.options.segment_bytes
                 || current.since.elapsed() >= self.options.segment_age
         };
         if self.current.as_ref().is_some_and(full) {
@@ -209,6 +212,7 @@ impl Writer {
             in_group.push((append.fact.clone(), at));
             answers.push(Appended::At(at));
         }
+        let weight = group.iter().map(|append| append.weight).sum::<u64>();
         // A group of nothing but repetitions makes no segment.
         if buffer.is_empty() {
             return Ok(());
@@ -216,7 +220,7 @@ impl Writer {
         if self.current.is_none() {
             self.create(number, marker).map_err(Failure::Group)?;
         }
-        self.append_durably(&buffer)
+        self.append_durably(&buffer, weight)
     }
 
     /// Makes the file of the next segment. Its header becomes durable with the first group.
@@ -238,14 +242,16 @@ impl Writer {
             file,
             marker,
             length: header.len() as u64,
+            weight: 0,
             since: Instant::now(),
         });
         Ok(())
     }
 
-    fn append_durably(&mut self, buffer: &[u8]) -> Result<(), Failure> {
+    fn append_durably(&mut self, buffer: &[u8], weight: u64) -> Result<(), Failure> {
         let Some(current) = &mut self.current else { return Ok(()) };
-        let failed = |error: io::Error| WalError::Write { path: current.path.clone(), source: Arc::new(error) };
+        let failed =
+            |error: io::Error| WalError::Write { path: current.path.clone(), source: Arc::new(error) };
         if let Err(error) = current.file.append(buffer) {
             // A full disk, most likely. Half an entry must not stand before the next one.
             return Err(match current.file.truncate(current.length) {
@@ -259,6 +265,7 @@ impl Writer {
             Failure::Log(WalError::Sync { path: current.path.clone(), source: Arc::new(error) })
         })?;
         current.length += buffer.len() as u64;
+        current.weight += weight;
         Ok(())
     }
 

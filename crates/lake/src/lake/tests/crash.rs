@@ -1,0 +1,89 @@
+//! kill -9: a child process appends and stores until it is killed; what it saw acknowledged must be there, once.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::*;
+
+const LAKE_DIR: &str = "WANGLOU_TEST_CRASH_DIR";
+/// How often the child is killed.
+const KILLS: usize = 4;
+/// How many acknowledgements it gives before that.
+const ACKNOWLEDGEMENTS: usize = 25;
+const FRAMES: usize = 5;
+
+/// The child: only does something when its parent below runs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn child() {
+    let Ok(dir) = std::env::var(LAKE_DIR) else { return };
+    let config = LakeConfig { segment_bytes: 1500, ..config(Path::new(&dir)) };
+    let lake = Lake::open(config).await.unwrap();
+    for replayed in lake.replay() {
+        let (at, batch) = replayed.unwrap();
+        lake.store(at, decode(&batch, at, 0)).await.unwrap();
+    }
+    for number in 0.. {
+        let batch = batch(&number.to_string(), FRAMES);
+        if let Appended::At(at) = lake.append(batch.clone()).await.unwrap() {
+            println!("acknowledged {number}");
+            // Some batches are never stored by the process that took them.
+            if number % 7 != 0 {
+                lake.store(at, decode(&batch, at, 0)).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = std::collections::BTreeSet::new();
+    for _ in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "lake::tests::crash::child", "--nocapture", "--test-threads", "1"])
+            .env(LAKE_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let numbers = lines.filter_map(|line| line.split("acknowledged ").nth(1)?.trim().parse::<u64>().ok());
+        acknowledged.extend(numbers.take(ACKNOWLEDGEMENTS));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(
+        acknowledged.len(),
+        KILLS * ACKNOWLEDGEMENTS,
+        "a batch was acknowledged as new twice, or never"
+    );
+    let lake = Lake::open(config(dir.path())).await.unwrap();
+    for replayed in lake.replay() {
+        let (at, batch) = replayed.unwrap();
+        lake.store(at, decode(&batch, at, 0)).await.unwrap();
+    }
+    lake.flush().await.unwrap();
+    assert_eq!((lake.stats().log_segments, lake.stats().fresh_events), (0, 0));
+    let mut times_found: BTreeMap<EventUid, u32> = BTreeMap::new();
+    let mut query = all();
+    loop {
+        let page = lake.search(&query).await.unwrap();
+        page.hits.iter().for_each(|hit| *times_found.entry(hit.uid).or_default() += 1);
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    assert!(times_found.values().all(|times| *times == 1));
+    assert_eq!(lake.stats().table_events, times_found.len() as u64, "rows with the same id in the table");
+    for number in acknowledged {
+        let batch = batch(&number.to_string(), FRAMES);
+        let Appended::AlreadyHad(at) = lake.append(batch.clone()).await.unwrap() else {
+            panic!("batch {number} was acknowledged and its key forgotten")
+        };
+        for stored in decode(&batch, at, 0) {
+            assert!(times_found.contains_key(&stored.event.uid), "an event of batch {number} is gone");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The table as DataFusion sees it: a list of files, those ruled out left out, as a plain Parquet scan.
+//!
+//! The list is a value: a search keeps the one it started with, whatever is committed meanwhile.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, StringArray, UInt64Array};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use crate::columns::{self, FILE_SCHEMA, TABLE_SCHEMA, partition_fields};
+use crate::parquet::FileStats;
+use crate::table::DataFile;
+
+/// A fixed list of the table's files.
+#[derive(Clone, Debug)]
+pub(crate) struct FileList {
+    /// The table's directory as the object store names it: without the leading slash.
+    root: String,
+    files: Arc<Vec<Arc<DataFile>>>,
+}
+
+impl FileList {
+    pub(crate) fn new(dir: &Path, files: Arc<Vec<Arc<DataFile>>>) -> Self {
+        let root = dir.to_string_lossy().trim_matches('/').to_owned();
+        Self { root, files }
+    }
+
+    /// The files.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &DataFile> {
+        self.files.iter().map(AsRef::as_ref)
+    }
+
+    /// The files that may hold rows for which all `filters` are true.
+    fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
+        let Some(filter) = conjunction(filters.to_vec()) else { return Ok(self.iter().collect()) };
+        let schema = DFSchema::try_from(Arc::clone(&TABLE_SCHEMA))?;
+        let filter = state.create_physical_expr(filter, &schema)?;
+        let predicate =
+            PruningPredicateBuilder::new().with_file_schema(Arc::clone(&TABLE_SCHEMA)).try_build(filter)?;
+        let keep = predicate.prune(&Statistics(&self.files))?;
+        Ok(self.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file).collect())
+    }
+
+    fn partitioned_file(&self, file: &DataFile) -> PartitionedFile {
+        PartitionedFile::new(format!("{}/{}", self.root, file.path), file.bytes)
+            .with_partition_values(file.partition_values())
+    }
+}
+
+#[async_trait]
+impl TableProvider for FileList {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&TABLE_SCHEMA)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files: Vec<_> =
+            self.pruned(state, filters)?.into_iter().map(|file| self.partitioned_file(file)).collect();
+        if files.is_empty() {
+            // A scan of no files would have no partition, which the planner refuses below a sort.
+            let schema = match projection {
+                Some(projection) => Arc::new(TABLE_SCHEMA.project(projection)?),
+                None => Arc::clone(&TABLE_SCHEMA),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let partitions = partition_fields().into_iter().map(Arc::new).collect::<Vec<_>>();
+        let schema =
+            TableSchema::builder(Arc::clone(&FILE_SCHEMA)).with_table_partition_cols(partitions).build();
+        let options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        let source = Arc::new(ParquetSource::new(schema).with_table_parquet_options(options));
+        let groups = FileGroup::new(files).split_files(state.config_options().execution.target_partitions);
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(scan))
+    }
+}
+
+/// What the table's log says of each file, in the form that rules files out.
+struct Statistics<'a>(&'a [Arc<DataFile>]);
+
+impl Statistics<'_> {
+    fn of(&self, number: impl Fn(FileStats) -> u64) -> Option<ArrayRef> {
+        let numbers: UInt64Array = self.0.iter().map(|file| file.stats.map(&number)).collect();
+        Some(Arc::new(numbers))
+    }
+
+    fn bounds(&self, column: &Column, time: impl Fn(FileStats) -> i64) -> Option<ArrayRef> {
+        Some(match column.name() {
+            columns::TIME_NS => {
+                let times: Int64Array = self.0.iter().map(|file| file.stats.map(&time)).collect();
+                Arc::new(times)
+            }
+            columns::ARRIVAL_DAY => {
+                Arc::new(self.0.iter().map(|file| Some(file.arrival_day)).collect::<Date32Array>())
+            }
+            columns::TENANT => {
+                Arc::new(self.0.iter().map(|file| Some(file.tenant.as_str())).collect::<StringArray>())
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl PruningStatistics for Statistics<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.bounds(column, |stats| stats.min_time_ns)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.bounds(column, |stats| stats.max_time_ns)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.0.len()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        match column.name() {
+            columns::IRREGULAR => self.of(|stats| stats.regular_rows),
+            columns::TIME_NS | columns::ARRIVAL_DAY | columns::TENANT => self.of(|_| 0),
+            _ => None,
+        }
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        self.of(|stats| stats.rows)
+    }
+
+    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
