@@ -4,7 +4,8 @@
 # the tools). Everything the lab changes lies in memory and is gone afterwards. See README.md.
 set -euo pipefail
 
-readonly HERE=$(cd "$(dirname "$0")" && pwd)
+HERE=$(cd "$(dirname "$0")" && pwd)
+readonly HERE
 readonly LAB=${WANGLOU_LAB:-/run/wanglou-lab}
 readonly SECONDS_OF_STAFF=${1:-420}
 STARTED=""
