@@ -1,0 +1,459 @@
+//! Takes in what the pipeline found in batches: sums, dead letters, findings and incidents, all or nothing.
+//!
+//! The one idea: a batch is applied in the transaction that also notes that it was, so that a batch which comes again
+//! after a crash changes nothing. Findings of one rule about the same things within an hour are one finding with a
+//! count: a scan of ten thousand requests is a line in a list, not ten thousand.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use wanglou_cases::{Grouping, Incident, IncidentRepository, LinkKey, Taken, take};
+use wanglou_lake::LogPosition;
+use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Timestamp};
+
+use super::entity::{applied_batch, dead_letter, finding, finding_entity, finding_tactic, source};
+use super::findings::parse;
+use super::{State, StateError, from_sql, incidents, to_sql};
+
+/// Silence after which a finding of the same rule about the same things is a new one.
+const FOLD_WINDOW_NANOS: i64 = 3_600 * 1_000_000_000;
+/// Entities one finding keeps. Folding a scan would gather thousands.
+const MAX_FOLDED_ENTITIES: usize = 100;
+/// Dead letters that are kept: the newest. At 8 KiB each this is 80 MiB at most.
+const MAX_DEAD_LETTERS: i64 = 10_000;
+/// Of a line that could not be read, so much is kept.
+const MAX_DEAD_FRAME_BYTES: usize = 8 * 1024;
+
+/// What came of one batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchOutcome {
+    pub position: LogPosition,
+    pub source: SourceId,
+    pub arrival: Timestamp,
+    /// Lines in it.
+    pub lines: u64,
+    /// Lines that went through detection.
+    pub evaluated: u64,
+    /// Events made of them.
+    pub events: u64,
+    /// Lines that could not be read.
+    pub rejected: Vec<DeadFrame>,
+    pub findings: Vec<Finding>,
+}
+
+/// A line that could not be read.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadFrame {
+    pub frame: bytes::Bytes,
+    pub reason: String,
+}
+
+/// What changed.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// Findings that are new or stand for more events now, with their incidents.
+    pub findings: Vec<(Finding, IncidentId)>,
+    /// Incidents that were opened or changed.
+    pub incidents: Vec<Incident>,
+    /// How many of the findings are new.
+    pub new_findings: u64,
+}
+
+impl State {
+    /// Applies batches in order, in one transaction. Batches that were applied before are passed over.
+    pub(crate) async fn apply(
+        &self,
+        outcomes: &[BatchOutcome],
+        grouping: &Grouping,
+        now: Timestamp,
+    ) -> Result<Applied, StateError> {
+        let transaction = self.begin().await?;
+        let mut desk = Desk::new(&transaction);
+        for outcome in outcomes {
+            if !note_applied(&transaction, outcome.position).await? {
+                continue;
+            }
+            count(&transaction, outcome).await?;
+            bury(&transaction, outcome).await?;
+            for finding in &outcome.findings {
+                desk.take_in(finding, grouping, now).await?;
+            }
+        }
+        let applied = desk.finish().await?;
+        transaction.commit().await?;
+        Ok(applied)
+    }
+
+    /// The batches that were applied and may come again.
+    pub(crate) async fn applied_batches(&self) -> Result<HashSet<LogPosition>, StateError> {
+        let rows = applied_batch::Entity::find().all(&self.db).await?;
+        let position = |row: applied_batch::Model| LogPosition {
+            segment: from_sql(row.segment),
+            offset: from_sql(row.offset),
+        };
+        Ok(rows.into_iter().map(position).collect())
+    }
+
+    /// Forgets that batches were applied, but for those of the newest segments of the log: the others never come
+    /// again.
+    pub(crate) async fn forget_applied(&self, segments: u64) -> Result<(), StateError> {
+        let newest: Option<Option<i64>> = applied_batch::Entity::find()
+            .select_only()
+            .column_as(applied_batch::Column::Segment.max(), "segment")
+            .into_tuple()
+            .one(&self.db)
+            .await?;
+        let Some(newest) = newest.flatten() else { return Ok(()) };
+        applied_batch::Entity::delete_many()
+            .filter(applied_batch::Column::Segment.lt(newest.saturating_sub(to_sql(segments))))
+            .exec(&self.db)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Notes that a batch is applied; false when it was before.
+async fn note_applied(db: &impl ConnectionTrait, position: LogPosition) -> Result<bool, StateError> {
+    let row = applied_batch::ActiveModel {
+        segment: Set(to_sql(position.segment)),
+        offset: Set(to_sql(position.offset)),
+    };
+    let known = OnConflict::columns([applied_batch::Column::Segment, applied_batch::Column::Offset])
+        .do_nothing()
+        .to_owned();
+    let inserted = applied_batch::Entity::insert(row).on_conflict(known).exec_without_returning(db).await?;
+    Ok(inserted == 1)
+}
+
+/// Adds to the source's sums.
+async fn count(db: &impl ConnectionTrait, outcome: &BatchOutcome) -> Result<(), StateError> {
+    use source::Column;
+    let rejected = outcome.rejected.len() as u64;
+    let stored = outcome.lines.saturating_sub(rejected);
+    let plus = |column: Column, count: u64| Expr::col(column).add(to_sql(count));
+    source::Entity::update_many()
+        .col_expr(Column::Received, plus(Column::Received, outcome.lines))
+        .col_expr(Column::Stored, plus(Column::Stored, stored))
+        .col_expr(Column::Rejected, plus(Column::Rejected, rejected))
+        .col_expr(Column::Evaluated, plus(Column::Evaluated, outcome.evaluated))
+        .col_expr(Column::Events, plus(Column::Events, outcome.events))
+        .col_expr(Column::LastSeenAt, Expr::value(outcome.arrival.nanos()))
+        .filter(Column::Name.eq(outcome.source.as_str()))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Keeps lines that could not be read, and drops the oldest above the limit.
+async fn bury(db: &impl ConnectionTrait, outcome: &BatchOutcome) -> Result<(), StateError> {
+    let mut newest = None;
+    for dead in &outcome.rejected {
+        let kept = dead.frame.get(..MAX_DEAD_FRAME_BYTES).unwrap_or(&dead.frame);
+        let row = dead_letter::ActiveModel {
+            source: Set(outcome.source.as_str().to_owned()),
+            arrived_at: Set(outcome.arrival.nanos()),
+            reason: Set(dead.reason.clone()),
+            frame: Set(kept.to_vec()),
+            bytes: Set(to_sql(dead.frame.len() as u64)),
+            id: NotSet,
+        };
+        newest = Some(row.insert(db).await?.id);
+    }
+    if let Some(newest) = newest {
+        dead_letter::Entity::delete_many()
+            .filter(dead_letter::Column::Id.lte(newest - MAX_DEAD_LETTERS))
+            .exec(db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What a transaction has in hand, so that a thousand findings of one scan are not a thousand writes.
+struct Desk<'t> {
+    db: &'t DatabaseTransaction,
+    findings: HashMap<String, Held>,
+    incidents: HashMap<IncidentId, Incident>,
+    /// Keys that are written already.
+    keys: HashSet<(IncidentId, String)>,
+    new_findings: u64,
+}
+
+/// A finding in hand.
+struct Held {
+    finding: Finding,
+    incident: IncidentId,
+}
+
+impl<'t> Desk<'t> {
+    fn new(db: &'t DatabaseTransaction) -> Self {
+        Self {
+            db,
+            findings: HashMap::new(),
+            incidents: HashMap::new(),
+            keys: HashSet::new(),
+            new_findings: 0,
+        }
+    }
+
+    async fn take_in(
+        &mut self,
+        finding: &Finding,
+        grouping: &Grouping,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let key = fold_key(finding);
+        if self.load(&key, finding).await? {
+            return self.fold(&key, finding, now).await;
+        }
+        let incident = match take(self, grouping, finding, now).await? {
+            // The same finding without its batch: its events were sent again. It is counted already.
+            Taken::AlreadyIn(_) => return Ok(()),
+            Taken::Joined(incident) | Taken::Opened(incident) => incident.id,
+        };
+        self.new_findings += 1;
+        // A finding in hand under this key is too old to be folded into: it must be written before it is replaced.
+        if let Some(older) = self.findings.insert(key.clone(), Held { finding: finding.clone(), incident }) {
+            write(self.db, &key, &older).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the finding into hand that this one folds into; false when there is none.
+    async fn load(&mut self, key: &str, finding: &Finding) -> Result<bool, StateError> {
+        let (from, to) = (
+            finding.first_seen.plus_nanos(-FOLD_WINDOW_NANOS),
+            finding.last_seen.plus_nanos(FOLD_WINDOW_NANOS),
+        );
+        if let Some(held) = self.findings.get(key)
+            && held.finding.last_seen >= from
+            && held.finding.first_seen <= to
+        {
+            return Ok(true);
+        }
+        let row = finding::Entity::find()
+            .filter(finding::Column::FoldKey.eq(key))
+            .filter(finding::Column::LastSeen.gte(from.nanos()))
+            .filter(finding::Column::FirstSeen.lte(to.nanos()))
+            .order_by_desc(finding::Column::LastSeen)
+            .limit(1)
+            .one(self.db)
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let Ok(incident) = row.incident_id.parse() else { return Ok(false) };
+        // What a person has closed stays closed: the next one opens its own.
+        let is_open = self.incident(incident).await?.is_some_and(|incident| incident.state.is_open());
+        if is_open {
+            let held = Held { finding: parse(&row.body)?, incident };
+            if let Some(older) = self.findings.insert(key.to_owned(), held) {
+                write(self.db, key, &older).await?;
+            }
+        }
+        Ok(is_open)
+    }
+
+    /// Counts a finding into the one in hand.
+    async fn fold(&mut self, key: &str, finding: &Finding, now: Timestamp) -> Result<(), StateError> {
+        let Some(held) = self.findings.get_mut(key) else { return Ok(()) };
+        let id = held.incident;
+        merge(&mut held.finding, finding);
+        self.incident(id).await?;
+        if let Some(incident) = self.incidents.get_mut(&id) {
+            incident.event_count = incident.event_count.saturating_add(finding.count);
+            incident.first_seen = incident.first_seen.min(finding.first_seen);
+            incident.last_seen = incident.last_seen.max(finding.last_seen);
+            incident.updated = incident.updated.max(now);
+        }
+        Ok(())
+    }
+
+    /// Brings an incident into hand.
+    async fn incident(&mut self, id: IncidentId) -> Result<Option<&Incident>, StateError> {
+        if !self.incidents.contains_key(&id)
+            && let Some(incident) = incidents::get(self.db, id).await?
+        {
+            self.incidents.insert(id, incident);
+        }
+        Ok(self.incidents.get(&id))
+    }
+
+    /// Writes everything in hand.
+    async fn finish(self) -> Result<Applied, StateError> {
+        for (key, held) in &self.findings {
+            write(self.db, key, held).await?;
+        }
+        let mut touched: HashSet<IncidentId> = HashSet::new();
+        let mut applied = Applied { new_findings: self.new_findings, ..Applied::default() };
+        for held in self.findings.into_values() {
+            touched.insert(held.incident);
+            applied.findings.push((held.finding, held.incident));
+        }
+        applied.findings.sort_by_key(|(finding, _)| (finding.last_seen, finding.uid));
+        for incident in self.incidents.into_values().filter(|incident| touched.contains(&incident.id)) {
+            incidents::put(self.db, &incident).await?;
+            applied.incidents.push(incident);
+        }
+        applied.incidents.sort_by_key(|incident| (incident.last_seen, incident.id));
+        Ok(applied)
+    }
+}
+
+impl IncidentRepository for Desk<'_> {
+    type Error = StateError;
+
+    async fn incident_of(&self, uid: FindingUid) -> Result<Option<IncidentId>, StateError> {
+        if let Some(held) = self.findings.values().find(|held| held.finding.uid == uid) {
+            return Ok(Some(held.incident));
+        }
+        let row = finding::Entity::find_by_id(uid.to_string()).one(self.db).await?;
+        Ok(row.and_then(|row| row.incident_id.parse().ok()))
+    }
+
+    async fn candidates(
+        &self,
+        keys: &[LinkKey],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Incident>, StateError> {
+        let found = incidents::open_with_keys(self.db, keys.iter().map(LinkKey::to_string), from, to).await?;
+        Ok(found
+            .into_iter()
+            .map(|incident| self.incidents.get(&incident.id).cloned().unwrap_or(incident))
+            .collect())
+    }
+
+    async fn put(&mut self, incident: &Incident, _finding: FindingUid) -> Result<(), StateError> {
+        if !self.incidents.contains_key(&incident.id) {
+            incidents::put(self.db, incident).await?;
+        } else {
+            let fresh: Vec<String> = incident
+                .keys()
+                .into_iter()
+                .filter(|key| !self.keys.contains(&(incident.id, key.clone())))
+                .collect();
+            incidents::put_keys(self.db, incident.id, fresh).await?;
+        }
+        self.keys.extend(incident.keys().into_iter().map(|key| (incident.id, key)));
+        self.incidents.insert(incident.id, incident.clone());
+        Ok(())
+    }
+}
+
+/// Counts `more` into `finding`.
+fn merge(finding: &mut Finding, more: &Finding) {
+    finding.count = finding.count.saturating_add(more.count);
+    finding.first_seen = finding.first_seen.min(more.first_seen);
+    finding.last_seen = finding.last_seen.max(more.last_seen);
+    finding.severity = finding.severity.max(more.severity);
+    let room = Finding::MAX_EVIDENCES.saturating_sub(finding.evidences.len());
+    finding.evidences.extend(more.evidences.iter().take(room).cloned());
+    for entity in &more.entities {
+        if finding.entities.len() < MAX_FOLDED_ENTITIES && !finding.entities.contains(entity) {
+            finding.entities.push(entity.clone());
+        }
+    }
+}
+
+/// Equal for findings that are one: rule, version, group, and the hosts, users, addresses and hashes it is about.
+fn fold_key(finding: &Finding) -> String {
+    let things: BTreeSet<(&str, &str)> = finding
+        .entities
+        .iter()
+        .filter(|entity| !matches!(entity.kind, EntityKind::File | EntityKind::Process | EntityKind::Domain))
+        .map(|entity| (entity.kind.name(), entity.value.as_str()))
+        .collect();
+    let mut hasher = blake3::Hasher::new();
+    let group = finding.group.iter().flat_map(|(field, value)| [field.as_str(), value.as_str()]);
+    let rule = [finding.rule.id.as_str(), finding.rule.version.as_str()];
+    for part in
+        rule.into_iter().chain(group).chain(things.into_iter().flat_map(|(kind, value)| [kind, value]))
+    {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Writes a finding with the columns it is found by.
+async fn write(db: &impl ConnectionTrait, fold_key: &str, held: &Held) -> Result<(), StateError> {
+    let (finding, uid) = (&held.finding, held.finding.uid.to_string());
+    let last_seen = finding.last_seen.nanos();
+    let body =
+        serde_json::to_string(finding).map_err(|source| StateError::Row { table: "findings", source })?;
+    let row = finding::ActiveModel {
+        uid: Set(uid.clone()),
+        rule_id: Set(finding.rule.id.clone()),
+        severity: Set(i16::from(finding.severity.id())),
+        first_seen: Set(finding.first_seen.nanos()),
+        last_seen: Set(last_seen),
+        incident_id: Set(held.incident.to_string()),
+        fold_key: Set(fold_key.to_owned()),
+        body: Set(body),
+    };
+    use finding::Column;
+    let again = OnConflict::column(Column::Uid)
+        .update_columns([Column::Severity, Column::FirstSeen, Column::LastSeen, Column::Body])
+        .to_owned();
+    finding::Entity::insert(row).on_conflict(again).exec_without_returning(db).await?;
+    write_entities(db, &uid, finding, last_seen).await?;
+    write_tactics(db, &uid, finding, last_seen).await
+}
+
+async fn write_entities(
+    db: &impl ConnectionTrait,
+    uid: &str,
+    finding: &Finding,
+    last_seen: i64,
+) -> Result<(), StateError> {
+    use finding_entity::Column;
+    let things: BTreeSet<(&str, &str)> =
+        finding.entities.iter().map(|entity| (entity.kind.name(), entity.value.as_str())).collect();
+    let rows: Vec<_> = things
+        .into_iter()
+        .map(|(kind, value)| finding_entity::ActiveModel {
+            finding_uid: Set(uid.to_owned()),
+            kind: Set(kind.to_owned()),
+            value: Set(value.to_owned()),
+            last_seen: Set(last_seen),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let again = OnConflict::columns([Column::FindingUid, Column::Kind, Column::Value])
+        .update_column(Column::LastSeen)
+        .to_owned();
+    finding_entity::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await?;
+    Ok(())
+}
+
+async fn write_tactics(
+    db: &impl ConnectionTrait,
+    uid: &str,
+    finding: &Finding,
+    last_seen: i64,
+) -> Result<(), StateError> {
+    use finding_tactic::Column;
+    let attacks = finding.rule.attacks();
+    let tactics: BTreeSet<&str> =
+        attacks.entries.iter().filter_map(|(tactic, _)| tactic.map(|tactic| tactic.uid)).collect();
+    let rows: Vec<_> = tactics
+        .into_iter()
+        .map(|tactic| finding_tactic::ActiveModel {
+            finding_uid: Set(uid.to_owned()),
+            tactic: Set(tactic.to_owned()),
+            last_seen: Set(last_seen),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let again =
+        OnConflict::columns([Column::FindingUid, Column::Tactic]).update_column(Column::LastSeen).to_owned();
+    finding_tactic::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await?;
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The one list of migrations: append only, never edited after release.
+
+mod m20261122_000001_first;
+
+use sea_orm_migration::prelude::*;
+
+/// All migrations in order.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_first::Migration)]
+    }
+}
