@@ -1,0 +1,301 @@
+//! The platform: what `wanglou serve` runs, without the door (HTTP) in front of it.
+//!
+//! A batch goes [`intake`] → write-ahead log → [`pipeline`] ([`inspect`]: decode, normalise, detect) → SQL and lake.
+//! [`Platform`] is the one handle the API has on all of it.
+
+pub(crate) mod accounts;
+pub(crate) mod decode;
+mod inspect;
+pub(crate) mod intake;
+pub(crate) mod ledger;
+pub(crate) mod live;
+mod metrics;
+mod overview;
+mod pipeline;
+mod sources;
+mod throttle;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use wanglou_cases::Grouping;
+use wanglou_ingest::Catalog;
+use wanglou_ingest::source::Counters;
+use wanglou_lake::{Lake, LakeConfig, LakeError, LogPosition};
+use wanglou_model::{SourceId, Timestamp};
+
+pub(crate) use overview::{Overview, OverviewError, bucket_nanos, width};
+pub(crate) use sources::{OpenSource, SourcePlan, SourcesError};
+
+use crate::content;
+use crate::rulebook::Rulebook;
+use crate::state::{State, StateError};
+use accounts::Accounts;
+use inspect::Knowledge;
+use intake::Intake;
+use ledger::Ledger;
+use live::Live;
+use metrics::Metrics;
+use pipeline::Outlets;
+
+/// How often sessions are swept and finished segments of the log forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Batches after which the progress of a replay is told again.
+const REPLAY_TOLD_EVERY: u64 = 1_000;
+/// How often the end of a replay is looked for.
+const REPLAY_POLL: Duration = Duration::from_millis(100);
+
+/// The platform could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The built-in content is wrong.
+    #[error("the built-in content cannot be used")]
+    Content(#[source] anyhow::Error),
+    /// The state database failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The event store failed.
+    #[error("cannot open the event store")]
+    Lake(#[from] LakeError),
+    /// A source cannot be opened.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// A thread cannot be started.
+    #[error("cannot start the pipeline")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Where the platform is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The log is being replayed.
+    Starting,
+    /// All is well.
+    Ready,
+    /// Nothing is taken in any more.
+    Stopping,
+}
+
+/// How the platform is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan<'p> {
+    pub data_dir: &'p Path,
+    /// The zone of times that come without one.
+    pub zone: TimeZone,
+    pub sources: SourcePlan,
+}
+
+/// The running platform.
+pub(crate) struct Platform {
+    pub state: State,
+    pub lake: Arc<Lake>,
+    pub intake: Intake,
+    pub ledger: Arc<Ledger>,
+    pub live: Arc<Live>,
+    pub accounts: Accounts,
+    pub catalog: Arc<Catalog>,
+    metrics: Arc<Metrics>,
+    /// What the sources count, to be shown in the metrics.
+    counters: OnceLock<Vec<(SourceId, Arc<Counters>)>>,
+    rules: usize,
+    started: Instant,
+    phase: AtomicU8,
+    stop: watch::Sender<bool>,
+}
+
+/// What must be waited for at the end.
+#[derive(Debug)]
+pub(crate) struct Tasks {
+    pipeline: JoinHandle<()>,
+    /// The open sources.
+    pub sources: Vec<OpenSource>,
+    chores: Vec<JoinHandle<()>>,
+}
+
+impl Platform {
+    /// Opens everything and starts the sources.
+    ///
+    /// # Errors
+    /// [`StartError`] names what cannot be opened.
+    pub(crate) async fn start(plan: Plan<'_>) -> Result<(Arc<Self>, Tasks), StartError> {
+        let catalog = content::catalog().map_err(|error| StartError::Content(error.into()))?;
+        let rulebook = Rulebook::load(&[]).map_err(StartError::Content)?;
+        rulebook.complain();
+        let state = State::open(&plan.data_dir.join("state.sqlite")).await?;
+        let lake = Arc::new(Lake::open(LakeConfig::at(plan.data_dir.join("lake"))).await?);
+
+        let applied = state.applied_batches().await?;
+        let ledger = Arc::new(Ledger::load(&state.sources().await?));
+        let (intake, queue) = Intake::new(Arc::clone(&lake), state.clone(), Arc::clone(&ledger));
+        let outlets = Outlets {
+            state: state.clone(),
+            lake: Arc::clone(&lake),
+            ledger: Arc::clone(&ledger),
+            live: Arc::default(),
+            metrics: Arc::default(),
+            grouping: Arc::new(Grouping::default()),
+        };
+        let (live, metrics) = (Arc::clone(&outlets.live), Arc::clone(&outlets.metrics));
+        let pipeline = pipeline::start(
+            queue,
+            Knowledge { catalog: Arc::clone(&catalog), engine: rulebook.engine, zone: plan.zone },
+            outlets,
+        )
+        .map_err(StartError::Thread)?;
+        let platform = Arc::new(Self {
+            accounts: Accounts::new(state.clone()),
+            catalog: Arc::clone(&catalog),
+            state,
+            lake,
+            intake,
+            ledger,
+            live,
+            metrics,
+            counters: OnceLock::new(),
+            rules: rulebook.loaded,
+            started: Instant::now(),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            stop: watch::Sender::new(false),
+        });
+        let chores = vec![
+            tokio::spawn(replay(Arc::clone(&platform), applied)),
+            tokio::spawn(tick(Arc::clone(&platform))),
+            tokio::spawn(sweep(Arc::clone(&platform))),
+        ];
+        let sources = sources::open(&platform, plan.sources).await?;
+        let counters = sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters)));
+        _ = platform.counters.set(counters.collect());
+        Ok((platform, Tasks { pipeline, sources, chores }))
+    }
+
+    /// Where the platform is in its life.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Time since start.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How many rules are loaded.
+    pub(crate) fn rule_count(&self) -> usize {
+        self.rules
+    }
+
+    /// Metrics as Prometheus reads them.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
+        for (source, counters) in self.counters.get().into_iter().flatten() {
+            self.metrics.dropped(source, counters);
+        }
+        self.metrics.encode(self.ledger.in_flight())
+    }
+
+    /// Turns true when the platform is told to stop.
+    pub(crate) fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Tells sources and streams to stop.
+    pub(crate) fn stop(&self) {
+        self.phase.store(Phase::Stopping as u8, Ordering::Release);
+        self.stop.send_replace(true);
+    }
+
+    /// Stops cleanly: sources first, then what is queued is finished, then lake and database are closed.
+    pub(crate) async fn close(&self, tasks: Tasks) {
+        self.stop();
+        for source in tasks.sources {
+            source.finished().await;
+        }
+        for chore in tasks.chores {
+            chore.abort();
+            _ = chore.await;
+        }
+        self.intake.close();
+        if tasks.pipeline.await.is_err() {
+            tracing::error!("the pipeline failed; the log keeps what it had not finished");
+        }
+        if let Err(error) = self.lake.close().await {
+            tracing::error!(%error, "closing the event store failed; the log keeps its events");
+        }
+        self.state.clone().close().await;
+    }
+
+    fn advance_to_ready(&self) {
+        _ = self.phase.compare_exchange(
+            Phase::Starting as u8,
+            Phase::Ready as u8,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+    }
+}
+
+/// Hands the pipeline what the log holds and the lake does not.
+async fn replay(platform: Arc<Platform>, applied: HashSet<LogPosition>) {
+    let mut batches = 0_u64;
+    let mut outstanding = platform.lake.replay();
+    loop {
+        // The log is read from disk, off the asynchronous threads.
+        let step = tokio::task::spawn_blocking(move || (outstanding.next(), outstanding)).await;
+        let Ok((next, rest)) = step else { break };
+        outstanding = rest;
+        match next {
+            None => break,
+            Some(Err(error)) => tracing::error!(%error, "a part of the log cannot be read"),
+            Some(Ok((position, batch))) => {
+                batches += 1;
+                if batches % REPLAY_TOLD_EVERY == 1 {
+                    tracing::info!(batches, in_flight = platform.ledger.in_flight(), "replaying the log");
+                }
+                platform.intake.replay(position, batch, applied.contains(&position)).await;
+            }
+        }
+    }
+    while batches > 0 && platform.ledger.in_flight() > 0 {
+        tokio::time::sleep(REPLAY_POLL).await;
+    }
+    if batches > 0 {
+        tracing::info!(batches, "the log is replayed");
+    }
+    platform.advance_to_ready();
+}
+
+/// Ends a second, every second.
+async fn tick(platform: Arc<Platform>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        platform.live.tick(platform.ledger.in_flight());
+    }
+}
+
+/// Forgets what is not needed any more.
+async fn sweep(platform: Arc<Platform>) {
+    let mut rounds = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = platform.accounts.sweep(Timestamp::now()).await {
+            tracing::warn!(%error, "forgetting old sessions failed");
+        }
+        let outstanding = platform.lake.stats().log_segments;
+        if let Err(error) = platform.state.forget_applied(outstanding + 1).await {
+            tracing::warn!(%error, "forgetting finished batches failed");
+        }
+    }
+}

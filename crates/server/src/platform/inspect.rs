@@ -1,0 +1,151 @@
+//! From the bytes of a batch to events and findings: decode, normalise, detect. No I/O, no clock.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use wanglou_detect::{Correlator, Engine, RuleIndex, Scratch};
+use wanglou_ingest::{Catalog, EventContext, FrameDecoder, normalize};
+use wanglou_lake::{Batch, LogPosition, Origin, StoredEvent};
+use wanglou_model::{Finding, Place, Record, TenantId};
+
+use super::decode::{Decoded, decode, is_blank, line_count};
+use crate::state::{BatchOutcome, DeadFrame};
+
+/// What is known of telemetry, shared by all that inspect it.
+#[derive(Clone, Debug)]
+pub(crate) struct Knowledge {
+    /// The products and how to recognise them.
+    pub catalog: Arc<Catalog>,
+    /// The rules.
+    pub engine: Arc<Engine>,
+    /// The zone of times that come without one.
+    pub zone: TimeZone,
+}
+
+/// Inspects batches one after the other; keeps the state of correlation rules between them.
+pub(crate) struct Inspector {
+    knowledge: Knowledge,
+    decoder: FrameDecoder,
+    scratch: Scratch,
+    correlator: Correlator,
+}
+
+/// A batch with all that was found in it.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// For the state database.
+    pub outcome: BatchOutcome,
+    /// For the lake.
+    pub events: Vec<StoredEvent>,
+}
+
+impl Inspector {
+    /// One that has seen nothing yet.
+    pub(crate) fn new(knowledge: Knowledge) -> Self {
+        Self {
+            decoder: FrameDecoder::new(Arc::clone(&knowledge.catalog)),
+            scratch: knowledge.engine.scratch(),
+            correlator: Correlator::new(Arc::clone(&knowledge.engine)),
+            knowledge,
+        }
+    }
+
+    /// Inspects a batch, decoding it if that is not done. A batch that makes our own code fail becomes dead letters as
+    /// a whole: it must not stop the ones behind it.
+    pub(crate) fn inspect(
+        &mut self,
+        position: LogPosition,
+        batch: &Batch,
+        decoded: Option<Decoded>,
+    ) -> Inspected {
+        let inspection = AssertUnwindSafe(|| {
+            let decoded = decoded.unwrap_or_else(|| decode(&mut self.decoder, &batch.frames));
+            self.inspect_decoded(position, batch, decoded)
+        });
+        std::panic::catch_unwind(inspection).unwrap_or_else(|_panic| {
+            tracing::error!(source = %batch.source, ?position, "a batch broke the inspection");
+            *self = Self::new(self.knowledge.clone());
+            give_up(position, batch)
+        })
+    }
+
+    fn inspect_decoded(&mut self, position: LogPosition, batch: &Batch, decoded: Decoded) -> Inspected {
+        let mut outcome = empty_outcome(position, batch);
+        let mut events = Vec::with_capacity(decoded.records.len());
+        let tenant = TenantId::default();
+        // Events of one frame are numbered from 0.
+        let mut numbering = (usize::MAX, 0);
+        for (frame, record) in decoded.records {
+            numbering = if numbering.0 == frame { (frame, numbering.1 + 1) } else { (frame, 0) };
+            let context = EventContext {
+                uid: batch.event_uid(position, frame, numbering.1),
+                source: batch.source.clone(),
+                arrival: batch.arrival,
+                tenant: tenant.clone(),
+                zone: self.knowledge.zone.clone(),
+            };
+            events.push(self.detect(&record, context, place(batch, frame), &mut outcome.findings));
+        }
+        outcome.rejected = decoded
+            .rejected
+            .into_iter()
+            .filter_map(|(frame, reason)| Some(DeadFrame { frame: batch.frames.get(frame)?.clone(), reason }))
+            .collect();
+        outcome.events = events.len() as u64;
+        outcome.evaluated = outcome.lines.saturating_sub(outcome.rejected.len() as u64);
+        Inspected { outcome, events }
+    }
+
+    fn detect(
+        &mut self,
+        record: &Record,
+        context: EventContext,
+        place: Place,
+        findings: &mut Vec<Finding>,
+    ) -> StoredEvent {
+        let event = normalize(record, context);
+        let engine = &self.knowledge.engine;
+        let hits: &[RuleIndex] = engine.evaluate(record, &mut self.scratch);
+        for hit in hits.iter().copied().filter(|hit| !engine.is_silent(*hit)) {
+            findings.push(engine.finding(hit, record, &event, Some(place.clone())));
+        }
+        if !hits.is_empty() {
+            self.correlator.observe(hits, record, &event, Some(&place), findings);
+        }
+        StoredEvent { event, format: record.format, raw: record.raw.clone(), place: Some(place) }
+    }
+}
+
+fn empty_outcome(position: LogPosition, batch: &Batch) -> BatchOutcome {
+    BatchOutcome {
+        position,
+        source: batch.source.clone(),
+        arrival: batch.arrival,
+        lines: line_count(&batch.frames),
+        evaluated: 0,
+        events: 0,
+        rejected: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn give_up(position: LogPosition, batch: &Batch) -> Inspected {
+    let reason = "the platform failed on this batch: please report it";
+    let rejected = batch
+        .frames
+        .iter()
+        .filter(|frame| !is_blank(frame))
+        .map(|frame| DeadFrame { frame: frame.clone(), reason: reason.into() })
+        .collect();
+    Inspected { outcome: BatchOutcome { rejected, ..empty_outcome(position, batch) }, events: Vec::new() }
+}
+
+/// Where a line stands: for a file its path, otherwise the source; the record is its 1-based number in the batch.
+fn place(batch: &Batch, frame: usize) -> Place {
+    let file = match &batch.origin {
+        Origin::File { path, .. } => path.clone(),
+        Origin::Keyed { .. } | Origin::Arrival => batch.source.as_str().to_owned(),
+    };
+    Place { file, record: frame as u64 + 1 }
+}

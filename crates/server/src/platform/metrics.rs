@@ -1,0 +1,122 @@
+//! Counters for Prometheus.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use wanglou_ingest::source::{Counters, DropReason};
+use wanglou_model::SourceId;
+
+use crate::state::{Applied, BatchOutcome};
+
+/// The label of counters by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySource {
+    source: String,
+}
+
+/// The labels of what a source dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    source: String,
+    reason: &'static str,
+}
+
+/// The label of counters by severity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySeverity {
+    severity: &'static str,
+}
+
+/// All counters of the platform.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    lines_stored: Family<BySource, Counter>,
+    lines_rejected: Family<BySource, Counter>,
+    events_stored: Family<BySource, Counter>,
+    frames_dropped: Family<ByReason, Counter>,
+    findings: Family<BySeverity, Counter>,
+    in_flight: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wanglou"),
+            lines_stored: Family::default(),
+            lines_rejected: Family::default(),
+            events_stored: Family::default(),
+            frames_dropped: Family::default(),
+            findings: Family::default(),
+            in_flight: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "ingest_lines_stored",
+            "Lines whose events are searchable",
+            metrics.lines_stored.clone(),
+        );
+        registry.register(
+            "ingest_lines_rejected",
+            "Lines that could not be read",
+            metrics.lines_rejected.clone(),
+        );
+        registry.register("events_stored", "Events that are searchable", metrics.events_stored.clone());
+        registry.register(
+            "ingest_frames_dropped",
+            "Frames that a source could not take",
+            metrics.frames_dropped.clone(),
+        );
+        registry.register("findings", "Findings made or added to", metrics.findings.clone());
+        registry.register(
+            "ingest_lines_in_flight",
+            "Lines in the log that wait for detection",
+            metrics.in_flight.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The pipeline is done with a batch.
+    pub(crate) fn settled(&self, outcome: &BatchOutcome) {
+        let label = BySource { source: outcome.source.as_str().to_owned() };
+        let rejected = outcome.rejected.len() as u64;
+        self.lines_stored.get_or_create(&label).inc_by(outcome.lines.saturating_sub(rejected));
+        self.lines_rejected.get_or_create(&label).inc_by(rejected);
+        self.events_stored.get_or_create(&label).inc_by(outcome.events);
+    }
+
+    /// Brings the counters of a source up to what it has counted itself.
+    pub(crate) fn dropped(&self, source: &SourceId, counters: &Counters) {
+        for reason in DropReason::ALL {
+            let label = ByReason { source: source.as_str().to_owned(), reason: reason.name() };
+            self.frames_dropped
+                .get_or_create(&label)
+                .inner()
+                .store(counters.dropped(reason), Ordering::Relaxed);
+        }
+    }
+
+    /// Findings were kept.
+    pub(crate) fn found(&self, applied: &Applied) {
+        for (finding, _) in &applied.findings {
+            self.findings.get_or_create(&BySeverity { severity: finding.severity.level() }).inc();
+        }
+    }
+
+    /// The text that Prometheus reads (OpenMetrics).
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub(crate) fn encode(&self, in_flight: u64) -> Result<String, std::fmt::Error> {
+        self.in_flight.set(in_flight);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
