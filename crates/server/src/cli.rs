@@ -9,6 +9,7 @@ mod rules;
 mod scan;
 mod serve;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -107,11 +108,17 @@ pub(crate) fn main() -> ExitCode {
 
 /// Logs to standard error: quiet for one-off commands, state changes for the platform.
 fn start_log(cli: &Cli) -> Result<(), String> {
-    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn,evtx=error" };
+    let default =
+        if matches!(cli.command, Command::Serve(_)) { "warn,wanglou=info" } else { "warn,evtx=error" };
     let wanted = cli.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(wanted).map_err(|error| {
         format!("`--log {wanted}`: {error}; use a filter such as `info` or `wanglou=debug`")
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(is_terminal)
+        .with_writer(std::io::stderr)
+        .init();
     Ok(())
 }

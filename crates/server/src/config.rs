@@ -1,0 +1,251 @@
+//! `wanglou.toml`: what must be known before the database is open. Everything else is edited in the console.
+//!
+//! Precedence: default < file < flag, resolved once, here.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// The address of the console and the API, where nothing else is said.
+pub(crate) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443);
+/// The zone of times that come without one.
+const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file `{path}`")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not as documented.
+    #[error("the configuration file `{path}` is wrong: {message}")]
+    Parse { path: PathBuf, message: String },
+    /// No data directory is given.
+    #[error("say where everything is kept: `--data-dir DIR`, or `data_dir` in the configuration file")]
+    NoDataDir,
+    /// The time zone is not known.
+    #[error("`time_zone`: `{name}` is not an IANA time zone such as `Asia/Shanghai`")]
+    TimeZone { name: String },
+    /// Plain HTTP would be reachable from outside.
+    #[error(
+        "plain HTTP is for this machine only, but `{listen}` is not a loopback address: listen on 127.0.0.1 or leave `--dev-http` out"
+    )]
+    PlainHttp { listen: SocketAddr },
+    /// A certificate without a key, or the other way round.
+    #[error("`tls.certificate` and `tls.key` go together: give both or neither")]
+    HalfTls,
+    /// Two watched folders would be one source.
+    #[error("two watched folders are named `{name}`: give them different names with `[[folders]] name = …`")]
+    FolderName { name: String },
+}
+
+/// The file as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    /// Address and port of the console and the API. Default: `0.0.0.0:8443`.
+    listen: Option<SocketAddr>,
+    /// Where everything is kept.
+    data_dir: Option<PathBuf>,
+    /// The zone of times that come without one. Default: `Asia/Shanghai`.
+    time_zone: Option<String>,
+    tls: TlsFile,
+    syslog: SyslogFile,
+    folders: Vec<FolderFile>,
+}
+
+/// `[tls]`. Without it a certificate authority of our own is made in `DATA_DIR/tls`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TlsFile {
+    /// PEM file with the certificate and those above it.
+    certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    key: Option<PathBuf>,
+    /// Names and addresses for the certificate that we make ourselves, beside the machine's own.
+    names: Vec<String>,
+}
+
+/// `[syslog]`: where syslog is taken. Default: nowhere.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SyslogFile {
+    /// Addresses for UDP.
+    udp: Vec<SocketAddr>,
+    /// Addresses for TCP.
+    tcp: Vec<SocketAddr>,
+}
+
+/// `[[folders]]`: a folder whose files are followed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FolderFile {
+    /// The folder.
+    path: PathBuf,
+    /// Name of the source. Default: `folder:` and the folder's own name.
+    name: Option<String>,
+}
+
+/// What the command line says; it goes before the file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub dev_http: bool,
+    pub syslog_udp: Vec<SocketAddr>,
+    pub syslog_tcp: Vec<SocketAddr>,
+    pub watch: Vec<PathBuf>,
+}
+
+/// How the door is locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Plain HTTP, on loopback only.
+    PlainOnLoopback,
+    /// TLS with a certificate that was given.
+    Given { certificate: PathBuf, key: PathBuf },
+    /// TLS with a certificate of our own authority, for these names beside the machine's own.
+    Own { names: Vec<String> },
+}
+
+/// A folder whose files are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Folder {
+    /// Name of the source.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Everything, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub door: Door,
+    pub zone: TimeZone,
+    pub syslog_udp: Vec<SocketAddr>,
+    pub syslog_tcp: Vec<SocketAddr>,
+    pub folders: Vec<Folder>,
+}
+
+impl File {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] and [`ConfigError::Parse`].
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })
+    }
+}
+
+impl Config {
+    /// Puts file and flags together and checks them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which setting is wrong and what to write instead.
+    pub(crate) fn resolve(file: File, flags: Flags) -> Result<Self, ConfigError> {
+        let listen = flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
+        let door = match (flags.dev_http, file.tls.certificate, file.tls.key) {
+            (true, ..) if !listen.ip().is_loopback() => return Err(ConfigError::PlainHttp { listen }),
+            (true, ..) => Door::PlainOnLoopback,
+            (false, Some(certificate), Some(key)) => Door::Given { certificate, key },
+            (false, None, None) => Door::Own { names: file.tls.names },
+            (false, ..) => return Err(ConfigError::HalfTls),
+        };
+        let zone_name = file.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
+        let zone = TimeZone::get(zone_name)
+            .map_err(|_error| ConfigError::TimeZone { name: zone_name.to_owned() })?;
+        let watched = flags.watch.into_iter().map(|path| FolderFile { path, name: None });
+        let folders = file.folders.into_iter().chain(watched).map(Folder::from).collect();
+        Ok(Self {
+            data_dir: flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?,
+            listen,
+            door,
+            zone,
+            syslog_udp: [file.syslog.udp, flags.syslog_udp].concat(),
+            syslog_tcp: [file.syslog.tcp, flags.syslog_tcp].concat(),
+            folders: unique(folders)?,
+        })
+    }
+}
+
+impl From<FolderFile> for Folder {
+    fn from(folder: FolderFile) -> Self {
+        let own = folder.path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
+        Self { name: folder.name.unwrap_or_else(|| format!("folder:{own}")), path: folder.path }
+    }
+}
+
+fn unique(folders: Vec<Folder>) -> Result<Vec<Folder>, ConfigError> {
+    let mut names = BTreeSet::new();
+    for folder in &folders {
+        if !names.insert(folder.name.as_str()) {
+            return Err(ConfigError::FolderName { name: folder.name.clone() });
+        }
+    }
+    Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        toml::from_str(text).unwrap()
+    }
+
+    fn flags(data_dir: &str) -> Flags {
+        Flags { data_dir: Some(data_dir.into()), ..Flags::default() }
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_add_to_its_lists() {
+        let file = file(
+            "listen = '10.0.0.1:443'\ndata_dir = '/a'\n[syslog]\nudp = ['0.0.0.0:514']\n\
+             [[folders]]\npath = '/var/log/nginx'\nname = 'web'",
+        );
+        let flags = Flags {
+            listen: Some("127.0.0.1:8080".parse().unwrap()),
+            syslog_udp: vec!["127.0.0.1:5514".parse().unwrap()],
+            watch: vec!["/tmp/drop".into()],
+            ..flags("/b")
+        };
+        let config = Config::resolve(file, flags).unwrap();
+        assert_eq!(config.data_dir, Path::new("/b"));
+        assert_eq!(config.listen.port(), 8080);
+        assert_eq!(config.syslog_udp.len(), 2);
+        let names: Vec<_> = config.folders.iter().map(|folder| folder.name.as_str()).collect();
+        assert_eq!(names, ["web", "folder:drop"]);
+        assert_eq!(config.door, Door::Own { names: vec![] });
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_remedy() {
+        let outside = Flags { dev_http: true, ..flags("/a") };
+        let error = Config::resolve(File::default(), outside).unwrap_err();
+        assert!(error.to_string().contains("listen on 127.0.0.1"), "{error}");
+        let error = Config::resolve(File::default(), Flags::default()).unwrap_err();
+        assert!(matches!(error, ConfigError::NoDataDir));
+        let error = Config::resolve(file("[tls]\nkey = 'k.pem'"), flags("/a")).unwrap_err();
+        assert!(matches!(error, ConfigError::HalfTls));
+        let error = Config::resolve(file("time_zone = 'Asia/Beijing'"), flags("/a")).unwrap_err();
+        assert!(matches!(error, ConfigError::TimeZone { .. }));
+        let twice = Flags { watch: vec!["/a/log".into(), "/b/log".into()], ..flags("/a") };
+        assert!(matches!(
+            Config::resolve(File::default(), twice).unwrap_err(),
+            ConfigError::FolderName { .. }
+        ));
+        assert!(toml::from_str::<File>("listem = '127.0.0.1:1'").is_err());
+    }
+}
