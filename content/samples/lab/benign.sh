@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What staff do all day, sourced by record.sh: browsing, signing in, a wrong password now and then, administration over SSH,
 # name lookups. Each function runs until its deadline.
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The lab's hosts, sourced by record.sh: each is this system's files under an overlay in memory, in namespaces of its own,
 # so that accounts, cron jobs and webshells of the lab never touch the real system and vanish with it.
 

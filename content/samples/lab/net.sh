@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The lab's network, sourced by record.sh: four outside, user and server segments behind one gateway, all in namespaces.
 #
 #   wl-att  203.0.113.0/24, 198.51.100.0/24, 2001:db8:bad::/64   (attackers)   ┐
