@@ -165,7 +165,7 @@ impl<'a> Message<'a> {
         };
         let text = text.trim_start_matches(' ');
         let text = text.strip_prefix(": ").unwrap_or(text);
-        let after = Self::tag(text).or_else(|| Self::bare_tag(text));
+        let after = Self::tag(text).or_else(|| Self::spaced_tag(text)).or_else(|| Self::bare_tag(text));
         Self { host: Some(host), ..after.unwrap_or(Self { text, ..Self::default() }) }
     }
 
@@ -207,6 +207,16 @@ impl<'a> Message<'a> {
         // Huawei and H3C write %%01POLICY/6/POLICYDENY(l):vsys=public, without a space.
         let ends = text.is_empty() || text.starts_with([' ', '\t']) || app.starts_with("%%");
         ends.then(|| message(None, text))
+    }
+
+    /// `Google Chrome[85294]: text`: words are a tag if a process id and a colon end them.
+    fn spaced_tag(rest: &'a str) -> Option<Self> {
+        const MAX_WORDS: usize = 4;
+        let (app, after) = rest.split_once('[')?;
+        let (pid, text) = after.split_once("]: ")?;
+        let is_name = app.split(' ').count() <= MAX_WORDS && app.chars().all(|c| is_tag_char(c) || c == ' ');
+        let is_pid = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+        (is_name && is_pid).then_some(Self { app: Some(app), pid: Some(pid), text, ..Self::default() })
     }
 
     /// `CRON (root) CMD ...`, `snort 1:2:3 ...`: after time and host, a first word of upper-case or program-like
@@ -422,6 +432,10 @@ mod tests {
             ),
             ("57 <38>Nov 22 08:00:00 web1 sshd[12]: hi", "38|Nov 22 08:00:00|-|web1|sshd|12|hi"),
             ("\u{feff}<13>hello world\r\n", "13|-|-|-|-|-|hello world"),
+            (
+                "Nov 22 08:00:00 mac1 Google Chrome[85294]: hi",
+                "-|Nov 22 08:00:00|-|mac1|Google Chrome|85294|hi",
+            ),
             ("<13>sshd[4]: hi", "13|-|-|-|sshd|4|hi"),
             ("<13>web1 sshd[4]: hi", "13|-|-|web1|sshd|4|hi"),
             (

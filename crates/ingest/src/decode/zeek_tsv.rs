@@ -221,7 +221,7 @@ impl Scalar {
     /// What does not read as its type stays text.
     fn read(self, text: &str, push: &mut dyn FnMut(Value<'_>)) {
         let value = match self {
-            Self::Text if text.contains("\\x") => return push(Value::Str(&unescape(text))),
+            Self::Text if text.contains('\\') => return push(Value::Str(&unescape(text))),
             Self::Text => None,
             Self::Bool => match text {
                 "T" => Some(Value::Bool(true)),
@@ -235,26 +235,32 @@ impl Scalar {
     }
 }
 
-/// Resolves `\xHH`, by which Zeek writes separators and bytes outside printable ASCII.
+/// Resolves what the ASCII writer escapes: `\\`, and `\xHH` for separators and bytes outside printable ASCII. Control
+/// characters and bytes that are no UTF-8 stay escaped, as in Zeek's JSON.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\\x") {
+    while let Some((before, after)) = rest.split_once('\\') {
         bytes.extend_from_slice(before.as_bytes());
-        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte {
-            Some(byte) => {
+        let digits = after.strip_prefix('x').and_then(|hex| hex.get(..2));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte >= b' ' && byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r') => {
                 bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
+                rest = after.get(3..).unwrap_or_default();
             }
-            None => {
-                bytes.extend_from_slice(b"\\x");
-                rest = after;
+            _ => {
+                bytes.push(b'\\');
+                rest = after.strip_prefix('\\').unwrap_or(after);
             }
         }
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
+    let mut unescaped = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        unescaped.push_str(chunk.valid());
+        unescaped.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    unescaped
 }
 
 #[cfg(test)]

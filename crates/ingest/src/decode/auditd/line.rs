@@ -57,7 +57,9 @@ impl<'a> AuditLine<'a> {
         };
         let (kind, rest) = rest.strip_prefix("type=")?.split_once(' ')?;
         let rest = rest.strip_prefix("msg=").unwrap_or(rest);
-        let (stamp, body) = rest.strip_prefix("audit(")?.split_once("):")?;
+        // auditd writes some of its own records without the colon.
+        let (stamp, body) = rest.strip_prefix("audit(")?.split_once(')')?;
+        let body = body.strip_prefix(':').unwrap_or(body);
         let (timestamp, serial) = stamp.rsplit_once(':')?;
         let is_time = !timestamp.is_empty() && timestamp.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let is_name = !kind.is_empty()

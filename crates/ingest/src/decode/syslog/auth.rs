@@ -242,6 +242,13 @@ fn sshd_connection<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
             return said.peer(peer);
         }
     }
+    if let Some((subsystem, user)) =
+        text.strip_prefix("subsystem request for ").and_then(|rest| rest.split_once(" by user "))
+    {
+        (said.event, said.result) = (event::SESSION_OPEN, SUCCESS);
+        (said.service, said.user) = (Some(subsystem), Some(user));
+        return Some(());
+    }
     if text.starts_with("Bad protocol version identification") {
         said.reason = Some("bad protocol version");
         return said.peer(text.rsplit_once(" from ")?.1);
@@ -485,6 +492,12 @@ fn pam<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
         (said.event, said.result) = (event::PAM_AUTH, FAILURE);
         return pam_list(list, said);
     }
+    if let Some((reason, user)) = text.split_once(" not met by user \"") {
+        // pam_succeed_if: an account that may not log in this way, whatever the password.
+        (said.event, said.result) = (event::PAM_AUTH, FAILURE);
+        (said.reason, said.user) = (Some(reason), Some(user.trim_end_matches('"')));
+        return Some(());
+    }
     if let Some(user) = text.strip_prefix("password changed for ") {
         (said.event, said.result, said.target_user) = (event::PASSWORD_CHANGE, SUCCESS, Some(user));
         return Some(());
@@ -580,6 +593,16 @@ mod tests {
                 "login",
                 "FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
                 "event=login|result=failure|user=root|tty=/dev/tty1|reason=Authentication failure",
+            ),
+            (
+                "sshd",
+                "pam_succeed_if(sshd:auth): requirement \"uid >= 1000\" not met by user \"root\"",
+                "event=pam_auth|result=failure|user=root|service=sshd|reason=requirement \"uid >= 1000\"",
+            ),
+            (
+                "sshd",
+                "subsystem request for sftp by user wang",
+                "event=session_open|result=success|user=wang|service=sftp",
             ),
             ("sshd", "Server listening on 0.0.0.0 port 22.", ""),
             ("sshd", "Failed", ""),

@@ -19,6 +19,7 @@ pub(super) struct WebError<'a> {
     severity: &'a str,
     pid: Option<&'a str>,
     client: Option<&'a str>,
+    referrer: Option<&'a str>,
     text: &'a str,
 }
 
@@ -44,7 +45,7 @@ fn nginx(line: &str) -> Option<WebError<'_>> {
         return None;
     }
     LogTime::parse(timestamp)?;
-    Some(WebError { app: "nginx", timestamp, severity, pid: Some(pid), client: None, text })
+    Some(WebError { app: "nginx", timestamp, severity, pid: Some(pid), client: None, referrer: None, text })
 }
 
 fn apache(line: &str) -> Option<WebError<'_>> {
@@ -55,7 +56,8 @@ fn apache(line: &str) -> Option<WebError<'_>> {
     if severity.is_empty() || !severity.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return None;
     }
-    let mut error = WebError { app: "apache", timestamp, severity, pid: None, client: None, text };
+    let mut error =
+        WebError { app: "apache", timestamp, severity, pid: None, client: None, referrer: None, text };
     while let Some((word, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
         if let Some(process) = word.strip_prefix("pid ") {
             error.pid = Some(process.split_once(':').map_or(process, |(pid, _)| pid));
@@ -66,7 +68,9 @@ fn apache(line: &str) -> Option<WebError<'_>> {
         }
         text = rest;
     }
-    error.text = text;
+    let (text, referrer) =
+        text.rsplit_once(", referer: ").map_or((text, None), |(text, from)| (text, Some(from)));
+    (error.text, error.referrer) = (text, referrer);
     Some(error)
 }
 
@@ -91,6 +95,9 @@ impl<'a> WebError<'a> {
             if let Some(port) = port {
                 fields.push_named(None, "client_port", port);
             }
+        }
+        if let Some(referrer) = self.referrer {
+            fields.push_named(None, "referrer", referrer);
         }
         if self.app == "nginx" {
             self.write_context(fields);
