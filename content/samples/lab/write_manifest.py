@@ -44,18 +44,23 @@ def lines_of(path: pathlib.Path) -> list[str]:
 
 def main() -> None:
     folder = pathlib.Path(sys.argv[1])
-    print("# Written by record.sh. Times are those of the recording; `zone` is for files whose times carry none.")
-    print("zone: Asia/Shanghai")
-    print("files:")
+    entries = []
+    ends = []
     for name, source, form in FILES:
         path = folder / name
         if not path.exists():
             continue
         lines = lines_of(path)
         times = sorted(time for line in lines if (time := time_of(line)))
-        print(f"  - file: {name}\n    source: {source}\n    format: {form}\n    lines: {len(lines)}")
+        entries.append(f"  - file: {name}\n    source: {source}\n    format: {form}\n    lines: {len(lines)}")
         if times:
-            print(f"    first: {times[0].isoformat()}\n    last: {times[-1].isoformat()}")
+            ends.append(times[-1])
+            entries.append(f"    first: {times[0].isoformat()}\n    last: {times[-1].isoformat()}")
+    print("# Written by record.sh. Times are those of the recording; `zone` is for files whose times carry none.")
+    print(f"recorded_until: {max(ends).isoformat()}")
+    print('zone: "+08:00"')
+    print("files:")
+    print("\n".join(entries))
 
 
 main()
