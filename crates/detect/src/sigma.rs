@@ -3,25 +3,26 @@
 //! Everything here is independent of any telemetry: fields are named as the rule names them, selections are resolved
 //! into one boolean expression over items, and values are tests ready to be run.
 
+mod compare;
 mod condition;
 mod correlation;
 mod detection;
 mod encode;
+mod expectation;
 mod header;
 mod modifier;
 mod pattern;
 mod regex;
-mod value;
 
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub(crate) use compare::{Number, Order, TimePart};
 pub(crate) use correlation::{Aggregate, Comparison, Correlation};
 pub(crate) use header::{Header, digest};
 pub(crate) use pattern::{Pattern, Piece, Shape};
 pub(crate) use regex::Regex;
-pub(crate) use value::{Number, Order, TimePart};
 
 use crate::diagnostic::{self, Rejected, Reporter};
 use crate::yaml::{self, Mark, Node};

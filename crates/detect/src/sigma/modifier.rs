@@ -1,7 +1,7 @@
 //! The modifiers of a selection's key: `Image|endswith|cased` taken apart and checked.
 
+use super::compare::{Order, TimePart};
 use super::regex::Flags;
-use super::value::{Order, TimePart};
 use crate::diagnostic::{self, Rejected, Reporter};
 use crate::yaml::{Key, Mark};
 
