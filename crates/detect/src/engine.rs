@@ -18,6 +18,7 @@ mod compile;
 mod evaluate;
 mod explain;
 mod mapping;
+mod memo;
 mod program;
 mod router;
 mod test;

@@ -14,6 +14,11 @@ use wanglou_model::Value;
 use crate::sigma::{Number, Order, Pattern, Piece, Shape, Test};
 use crate::text::fold;
 
+/// With fewer literals a value is scanned as quickly as it is hashed and compared.
+const MIN_COSTLY_LITERALS: usize = 100;
+/// Literals of a column up to this become a full table, which is faster, and with them takes at most some 300 KiB.
+const MAX_DFA_BYTES: usize = 1_024;
+
 /// The number of an item in the engine: one question that some rules ask of a field.
 pub(super) type ItemId = u32;
 
@@ -53,6 +58,8 @@ pub(super) struct Column {
     ungated: Vec<ItemId>,
     exact: FxHashMap<Box<str>, Vec<ItemId>>,
     automaton: Option<AhoCorasick>,
+    /// Bytes of the shortest literal: a shorter value needs no scan.
+    shortest: usize,
     /// By pattern of the automaton.
     waiting: Vec<Vec<Waiting>>,
     networks: Vec<(IpNet, Vec<ItemId>)>,
@@ -141,11 +148,14 @@ impl ColumnBuilder {
         let mut literals: Vec<(String, Vec<Waiting>)> = self.literals.into_iter().collect();
         literals.sort();
         if !literals.is_empty() {
+            let is_small = literals.iter().map(|(literal, _)| literal.len()).sum::<usize>() <= MAX_DFA_BYTES;
+            let kind = if is_small { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
             let automaton = AhoCorasick::builder()
                 .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .kind(Some(kind))
                 .build(literals.iter().map(|(literal, _)| literal))?;
             column.automaton = Some(automaton);
+            column.shortest = literals.iter().map(|(literal, _)| literal.len()).min().unwrap_or(0);
         }
         let tidy = |mut list: Vec<Waiting>| {
             list.sort_unstable();
@@ -174,6 +184,11 @@ fn longest_literal(pattern: &Pattern) -> Option<&str> {
 }
 
 impl Column {
+    /// Whether looking up an earlier answer is quicker than asking again.
+    pub(super) fn is_costly(&self) -> bool {
+        self.waiting.len() > MIN_COSTLY_LITERALS
+    }
+
     /// Tells what a value says of the items. `folded` is its text, folded.
     pub(super) fn scan(&self, value: Value<'_>, folded: &str, mut tell: impl FnMut(ItemId, Signal)) {
         for item in &self.present {
@@ -213,7 +228,9 @@ impl Column {
     }
 
     fn scan_literals(&self, folded: &str, tell: &mut impl FnMut(ItemId, Signal)) {
-        let Some(automaton) = &self.automaton else { return };
+        let Some(automaton) = self.automaton.as_ref().filter(|_| folded.len() >= self.shortest) else {
+            return;
+        };
         for found in automaton.find_overlapping_iter(folded) {
             let Some(waiting) = self.waiting.get(found.pattern().as_usize()) else { continue };
             for waiting in waiting {

@@ -6,8 +6,9 @@
 use wanglou_model::{Format, Record, Value};
 
 use super::RuleIndex;
-use super::column::{ItemId, Signal};
+use super::column::{Column, ItemId, Signal};
 use super::mapping::{Feed, PathMemory};
+use super::memo::Memo;
 use super::program::{Op, Program};
 use super::router::append_folded;
 use super::test::{self, Subject};
@@ -29,6 +30,7 @@ pub struct Scratch {
     folded: Vec<(u32, u32, u32)>,
     text: String,
     buffer: String,
+    memo: Memo,
     holds: Vec<u32>,
     may_hold: Vec<u32>,
     candidates: Vec<u32>,
@@ -223,10 +225,22 @@ impl Run<'_, '_, '_> {
                 // Taken out while the scan writes to the rest of the scratch.
                 let text = std::mem::take(&mut self.s.text);
                 let folded = text.get(start as usize..end as usize).unwrap_or_default();
-                column.scan(value, folded, |item, signal| tell(self.program, self.s, item, signal));
+                self.ask(id, column, value, folded);
                 self.s.text = text;
             }
         }
+    }
+
+    fn ask(&mut self, id: u32, column: &Column, value: Value<'_>, folded: &str) {
+        let (program, s) = (self.program, &mut *self.s);
+        if !column.is_costly() || value == Value::Null {
+            return column.scan(value, folded, |item, signal| tell(program, s, item, signal));
+        }
+        let mut memo = std::mem::take(&mut s.memo);
+        memo.recall(id, folded, |tell| column.scan(value, folded, tell), &mut |item, signal| {
+            tell(program, s, item, signal);
+        });
+        s.memo = memo;
     }
 
     /// The span of a value's folded text, made once for all columns.
