@@ -24,6 +24,17 @@ const FLOW: Rows = &[
     ("event_type", To::Text("metadata.event_code")),
 ];
 
+/// The same for classes that are not about the connection.
+const PEERS: Rows = &[
+    ("flow_id", To::Text("metadata.correlation_uid")),
+    ("src_ip", To::Ip("src_endpoint")),
+    ("src_port", To::Int("src_endpoint.port")),
+    ("dest_ip", To::Ip("dst_endpoint")),
+    ("dest_port", To::Int("dst_endpoint.port")),
+    ("host", To::Text("device.hostname")),
+    ("event_type", To::Text("metadata.event_code")),
+];
+
 const ALERT: Rows = &[
     ("src_ip", To::Ip("evidences[].src_endpoint")),
     ("src_port", To::Int("evidences[].src_endpoint.port")),
@@ -165,7 +176,7 @@ static KINDS: LazyLock<FxHashMap<&str, Kind>> = LazyLock::new(|| {
     kinds.insert("dhcp", kind(ocsf::DHCP_ACTIVITY, 99, &[FLOW, DHCP], Some(dhcp)));
     kinds.insert("ftp", kind(ocsf::FTP_ACTIVITY, 99, &[FLOW, FTP], none));
     kinds.insert("rdp", kind(ocsf::RDP_ACTIVITY, 6, &[FLOW, RDP], none));
-    kinds.insert("smtp", kind(ocsf::EMAIL_ACTIVITY, 1, &[FLOW, SMTP], none));
+    kinds.insert("smtp", kind(ocsf::EMAIL_ACTIVITY, 1, &[PEERS, SMTP], Some(smtp)));
     kinds.insert("anomaly", kind(ocsf::NETWORK_ACTIVITY, 6, &[FLOW, ANOMALY], none));
     kinds.insert("drop", kind(ocsf::NETWORK_ACTIVITY, 5, &[FLOW], Some(dropped)));
     kinds
@@ -207,6 +218,13 @@ paths! {
     rcode_id = "rcode_id";
     rdata = "answers[].rdata";
     rtype = "answers[].type";
+    mail_direction = "direction_id";
+    smtp_hello = "smtp_hello";
+    smtp_from = "email.smtp_from";
+    smtp_to = "email.smtp_to[]";
+    mail_from = "email.from";
+    mail_to = "email.to[]";
+    mail_subject = "email.subject";
     tls_version = "tls.version";
     ja3_value = "tls.ja3_hash.value";
     ja3_algorithm = "tls.ja3_hash.algorithm_id";
@@ -323,6 +341,17 @@ fn dhcp(mapper: &mut Mapper<'_>) {
     if let Some(kind) = mapper.take_text(PATHS.dhcp_kind) {
         mapper.class(ocsf::DHCP_ACTIVITY, network::dhcp_activity(&kind));
     }
+}
+
+/// A conversation without a mail in it is mere traffic.
+fn smtp(mapper: &mut Mapper<'_>) {
+    let paths = &*PATHS;
+    if [paths.smtp_from, paths.smtp_to, paths.mail_from, paths.mail_to].iter().any(|path| mapper.has(*path)) {
+        return mapper.put(paths.mail_direction, 0_i64);
+    }
+    mapper.event.attributes.remove(paths.smtp_hello);
+    mapper.event.attributes.remove(paths.mail_subject);
+    mapper.class(ocsf::NETWORK_ACTIVITY, 6);
 }
 
 fn dropped(mapper: &mut Mapper<'_>) {

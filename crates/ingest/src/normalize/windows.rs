@@ -39,6 +39,7 @@ enum Log {
     Defender,
     TaskScheduler,
     TerminalServices,
+    Bits,
     Other,
 }
 
@@ -52,6 +53,7 @@ impl Log {
             "windows-defender" => Self::Defender,
             "windows-taskscheduler" => Self::TaskScheduler,
             "windows-terminalservices" => Self::TerminalServices,
+            "windows-bits" => Self::Bits,
             _ => Self::Other,
         }
     }

@@ -12,13 +12,23 @@ type Rows = &'static [(&'static str, To)];
 
 /// What every log of connections has.
 const ENDS: Rows = &[
+    ("proto", To::Lower("connection_info.protocol_name")),
+    ("uid", To::Text("connection_info.uid")),
+    ("community_id", To::Text("connection_info.community_uid")),
     ("id.orig_h", To::Ip("src_endpoint")),
     ("id.orig_p", To::Int("src_endpoint.port")),
     ("id.resp_h", To::Ip("dst_endpoint")),
     ("id.resp_p", To::Int("dst_endpoint.port")),
-    ("proto", To::Lower("connection_info.protocol_name")),
-    ("uid", To::Text("connection_info.uid")),
-    ("community_id", To::Text("connection_info.community_uid")),
+    ("_path", To::Text("metadata.event_code")),
+];
+
+/// The same for classes that are not about the connection.
+const PEERS: Rows = &[
+    ("uid", To::Text("metadata.correlation_uid")),
+    ("id.orig_h", To::Ip("src_endpoint")),
+    ("id.orig_p", To::Int("src_endpoint.port")),
+    ("id.resp_h", To::Ip("dst_endpoint")),
+    ("id.resp_p", To::Int("dst_endpoint.port")),
     ("_path", To::Text("metadata.event_code")),
 ];
 
@@ -167,11 +177,11 @@ static KINDS: LazyLock<FxHashMap<&str, Kind>> = LazyLock::new(|| {
     kinds.insert("ssh", kind(ocsf::SSH_ACTIVITY, 6, &[ENDS, SSH], Some(ssh)));
     kinds.insert("ftp", kind(ocsf::FTP_ACTIVITY, 99, &[ENDS, FTP], Some(ftp)));
     kinds.insert("rdp", kind(ocsf::RDP_ACTIVITY, 6, &[ENDS, RDP], none));
-    kinds.insert("smtp", kind(ocsf::EMAIL_ACTIVITY, 1, &[ENDS, SMTP], none));
+    kinds.insert("smtp", kind(ocsf::EMAIL_ACTIVITY, 1, &[PEERS, SMTP], Some(smtp)));
     kinds.insert("smb_files", kind(ocsf::SMB_ACTIVITY, 99, &[ENDS, SMB_FILES], Some(smb_files)));
     kinds.insert("smb_mapping", kind(ocsf::SMB_ACTIVITY, 99, &[ENDS, SMB_MAPPING], none));
-    kinds.insert("kerberos", kind(ocsf::AUTHENTICATION, 3, &[ENDS, KERBEROS], Some(kerberos)));
-    kinds.insert("ntlm", kind(ocsf::AUTHENTICATION, 1, &[ENDS, NTLM], Some(ntlm)));
+    kinds.insert("kerberos", kind(ocsf::AUTHENTICATION, 3, &[PEERS, KERBEROS], Some(kerberos)));
+    kinds.insert("ntlm", kind(ocsf::AUTHENTICATION, 1, &[PEERS, NTLM], Some(ntlm)));
     kinds.insert("dhcp", kind(ocsf::DHCP_ACTIVITY, 99, &[DHCP], Some(dhcp)));
     kinds.insert("files", kind(ocsf::NETWORK_FILE_ACTIVITY, 2, &[FILES], Some(file)));
     kinds.insert("notice", kind(ocsf::DETECTION_FINDING, 1, &[NOTICE], Some(notice)));
@@ -232,6 +242,18 @@ paths! {
     finding_title = "finding_info.title";
     analytic_type = "finding_info.analytic.type_id";
     is_alert = "is_alert";
+    mail_direction = "direction_id";
+    smtp_hello = "smtp_hello";
+    smtp_from = "email.smtp_from";
+    smtp_to = "email.smtp_to[]";
+    mail_from = "email.from";
+    mail_to = "email.to[]";
+    mail_subject = "email.subject";
+    mail_uid = "email.message_uid";
+    query_name = "query.hostname";
+    query_type = "query.type";
+    query_class = "query.class";
+    query_uid = "query.packet_uid";
     evidence_uid = "evidences[].connection_info.uid";
     evidence_direction = "evidences[].connection_info.direction_id";
 }
@@ -313,6 +335,12 @@ fn dns(mapper: &mut Mapper<'_>) {
         mapper.put(paths.status_id, if rcode == 0 { 1_i64 } else { 2 });
     }
     mapper.used(paths.rcode);
+    if !mapper.has(paths.query_name) {
+        // An answer alone, without the question it belongs to.
+        for path in [paths.query_type, paths.query_class, paths.query_uid] {
+            mapper.event.attributes.remove(path);
+        }
+    }
     let answers: Vec<_> = mapper.record.fields.get_all(paths.answers).map(|data| data.to_text()).collect();
     for answer in answers.iter().filter(|answer| !answer.is_empty()) {
         mapper.used(paths.answers);
@@ -361,6 +389,19 @@ fn smb_files(mapper: &mut Mapper<'_>) {
     }
 }
 
+/// A conversation without a mail in it is mere traffic.
+fn smtp(mapper: &mut Mapper<'_>) {
+    let paths = &*PATHS;
+    mapper.put(paths.mail_direction, 0_i64);
+    if [paths.smtp_from, paths.smtp_to, paths.mail_from, paths.mail_to].iter().any(|path| mapper.has(*path)) {
+        return;
+    }
+    for path in [paths.mail_direction, paths.smtp_hello, paths.mail_subject, paths.mail_uid] {
+        mapper.event.attributes.remove(path);
+    }
+    mapper.class(ocsf::NETWORK_ACTIVITY, 6);
+}
+
 /// The client reads `user/REALM`.
 fn kerberos(mapper: &mut Mapper<'_>) {
     let paths = &*PATHS;
@@ -372,6 +413,7 @@ fn kerberos(mapper: &mut Mapper<'_>) {
         mapper.event.attributes.set(paths.user, name);
         mapper.put(paths.user_domain, realm);
     }
+    mapper.default(paths.user, "unknown");
     mapper.put(paths.auth_protocol, "Kerberos");
     mapper.put(paths.auth_protocol_id, 2_i64);
     let success = flag(mapper, paths.success);
@@ -379,6 +421,7 @@ fn kerberos(mapper: &mut Mapper<'_>) {
 }
 
 fn ntlm(mapper: &mut Mapper<'_>) {
+    mapper.default(PATHS.user, "unknown");
     mapper.put(PATHS.auth_protocol, "NTLM");
     mapper.put(PATHS.auth_protocol_id, 1_i64);
     let success = flag(mapper, PATHS.success);

@@ -26,8 +26,8 @@ const CLEARED: &[Row] = &[
 ];
 
 const SCRIPT: &[Row] = &[
-    ("ScriptBlockText", To::Text("script.script_content")),
-    ("Payload", To::Text("script.script_content")),
+    ("ScriptBlockText", To::Text("script.script_content.value")),
+    ("Payload", To::Text("script.script_content.value")),
     ("ScriptBlockId", To::Text("script.uid")),
     ("Path", To::File("script.file")),
 ];
@@ -38,7 +38,7 @@ const THREAT: &[Row] = &[
     ("Threat Name", To::Text("finding_info.title")),
     ("Threat Name", To::Text("malware[].name")),
     ("Category Name", To::Text("malware[].classifications[]")),
-    ("Path", To::Text("evidences[].file.path")),
+    ("Path", To::File("evidences[].file")),
     ("Process Name", To::Image("evidences[].process")),
     ("Detection User", To::User("evidences[].user")),
     ("Action Name", To::Text("status_detail")),
@@ -61,6 +61,13 @@ const SESSION: &[Row] = &[
     ("EventXML/Param1", To::User("user")),
     ("EventXML/Param2", To::Text("user.domain")),
     ("EventXML/Param3", To::Ip("src_endpoint")),
+];
+
+/// The Background Intelligent Transfer Service fetches over HTTP.
+const TRANSFER: &[Row] = &[
+    ("url", To::Url("http_request.url")),
+    ("bytesTransferred", To::Int("traffic.bytes_in")),
+    ("hr", To::Text("status_code")),
 ];
 
 const fn rule(
@@ -99,6 +106,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(Log::TaskScheduler, &[142], ocsf::SCHEDULED_JOB_ACTIVITY, 5, &[TASK], Some(task)),
     rule(Log::TaskScheduler, &[100, 110, 129, 200], ocsf::SCHEDULED_JOB_ACTIVITY, 6, &[TASK], Some(task)),
     rule(Log::TerminalServices, &[21, 25, 1149], ocsf::AUTHENTICATION, 1, &[SESSION], Some(session)),
+    rule(Log::TerminalServices, &[131], ocsf::RDP_ACTIVITY, 3, &[], Some(client)),
+    rule(Log::Bits, &[59, 60, 61], ocsf::HTTP_ACTIVITY, 3, &[TRANSFER], Some(transferred)),
     rule(Log::TerminalServices, &[23, 24], ocsf::AUTHENTICATION, 2, &[SESSION], Some(session)),
 ];
 
@@ -108,6 +117,7 @@ fields! {
     CONTEXT = "ContextInfo";
     DATA = "Data";
     SEVERITY = "Severity ID";
+    CLIENT_IP = "ClientIP";
 }
 
 paths! {
@@ -116,7 +126,7 @@ paths! {
     service_type = "win_service.service_type_id";
     start_type = "win_service.service_start_type";
     script_type = "script.type_id";
-    script_content = "script.script_content";
+    script_content = "script.script_content.value";
     actor_cmd = "actor.process.cmd_line";
     actor_user = "actor.user.name";
     actor_domain = "actor.user.domain";
@@ -128,6 +138,10 @@ paths! {
     finding_title = "finding_info.title";
     is_alert = "is_alert";
     event_number = "metadata.original_event_uid";
+    device_host = "device.hostname";
+    src_host = "src_endpoint.hostname";
+    src_ip = "src_endpoint.ip";
+    src_port = "src_endpoint.port";
 }
 
 fn system_log(mapper: &mut Mapper<'_>, _: Shape) {
@@ -235,4 +249,23 @@ fn session(mapper: &mut Mapper<'_>, _: Shape) {
     mapper.put(PATHS.logon_type, 10_i64);
     mapper.put(PATHS.is_remote, true);
     reporting_host_is_destination(mapper);
+}
+
+/// RdpCoreTS names the client as `address:port`.
+fn client(mapper: &mut Mapper<'_>, shape: Shape) {
+    reporting_host_is_destination(mapper);
+    let Some(client) = mapper.take_text(CLIENT_IP.at(shape)) else { return };
+    let (address, port) = client.rsplit_once(':').unwrap_or((&client, ""));
+    if let Some(address) = wanglou_model::canonical_ip(address) {
+        mapper.put(PATHS.src_ip, address.as_str());
+    }
+    if let Ok(port) = port.parse::<u16>() {
+        mapper.put(PATHS.src_port, port);
+    }
+}
+
+fn transferred(mapper: &mut Mapper<'_>, _: Shape) {
+    if let Some(host) = mapper.event.attributes.text(PATHS.device_host).map(str::to_owned) {
+        mapper.put(PATHS.src_host, host.as_str());
+    }
 }

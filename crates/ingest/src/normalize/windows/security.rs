@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use wanglou_model::{PathId, ocsf};
 
-use super::super::mapping::{Mapper, To, integer};
+use super::super::mapping::{Mapper, To, base_name, integer};
 use super::{Field, Log, Row, Rule, Shape, fields, paths};
 use super::{reporting_host_is_destination, status, succeeded};
 
@@ -109,7 +109,6 @@ const VALUE: &[Row] = &[
 const SHARE: &[Row] = &[
     ("ShareName", To::Text("share")),
     ("RelativeTargetName", To::File("file")),
-    ("AccessMask", To::Int("access_mask")),
 ];
 
 const FILTERED: &[Row] = &[
@@ -207,6 +206,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(&[5140, 5142, 5143, 5144], ocsf::SMB_ACTIVITY, 99, &[SUBJECT, CLIENT, SHARE], Some(shared)),
     rule(&[5145], ocsf::SMB_ACTIVITY, 2, &[SUBJECT, CLIENT, SHARE], Some(shared)),
     rule(&[5156], ocsf::NETWORK_ACTIVITY, 1, &[FILTERED], Some(filtered)),
+    rule(&[5158], ocsf::NETWORK_ACTIVITY, 7, &[FILTERED], Some(filtered)),
     rule(&[5152, 5157], ocsf::NETWORK_ACTIVITY, 5, &[FILTERED], Some(filtered)),
 ];
 
@@ -238,6 +238,10 @@ paths! {
     key = "reg_key.path";
     process_path = "process.file.path";
     process_name = "process.name";
+    process_file_name = "process.file.name";
+    process_file_type = "process.file.type_id";
+    access_mask = "access_mask";
+    permissions = "actual_permissions";
     user_name = "user.name";
 }
 
@@ -375,7 +379,13 @@ fn object(mapper: &mut Mapper<'_>, shape: Shape) {
         "Process" => {
             instead(ocsf::PROCESS_ACTIVITY, 3, PATHS.process_path);
             if let Some(name) = &name {
-                mapper.put(PATHS.process_name, super::super::mapping::base_name(name));
+                mapper.put(PATHS.process_name, base_name(name));
+                mapper.put(PATHS.process_file_name, base_name(name));
+                mapper.put(PATHS.process_file_type, 1_i64);
+            }
+            if let Some(mask) = mapper.event.attributes.get(PATHS.access_mask).and_then(integer) {
+                mapper.event.attributes.remove(PATHS.access_mask);
+                mapper.put(PATHS.permissions, mask);
             }
         }
         "File" | "" => {}
