@@ -106,10 +106,7 @@ const VALUE: &[Row] = &[
     ("OldValue", To::Text("prev_reg_value.data")),
 ];
 
-const SHARE: &[Row] = &[
-    ("ShareName", To::Text("share")),
-    ("RelativeTargetName", To::File("file")),
-];
+const SHARE: &[Row] = &[("ShareName", To::Text("share")), ("RelativeTargetName", To::File("file"))];
 
 const FILTERED: &[Row] = &[
     ("Application", To::Image("actor.process")),
