@@ -96,12 +96,12 @@ signs! {
     ZEEK_PATH = "_path";
     ZEEK_TIME = "ts" | "_write_ts";
     ZEEK_CONNECTION = "id.orig_h" | "id.resp_h";
-    ZEEK_UID = "uid" | "uids" | "fuid" | "conn_uids";
+    ZEEK_UID = "uid" | "uids" | "fuid" | "conn_uids" | "note" | "peer" | "software_type"
+        | "certificate.serial" | "compile_ts";
     TRAIL_SOURCE = "eventSource";
     TRAIL_NAME = "eventName";
     TRAIL_MORE = "awsRegion" | "eventVersion" | "recipientAccountId" | "userIdentity.type";
     AUDIT_ID = "auditID";
-    AUDIT_VERSION = "apiVersion";
     AUDIT_STAGE = "stage" | "stageTimestamp" | "requestReceivedTimestamp";
     SECURITY_REQUEST = "transaction.client_ip" | "transaction.remote_address";
     SECURITY_MORE = "transaction.request.method" | "transaction.request.uri" | "request.request_line"
@@ -138,7 +138,6 @@ pub fn json_format(fields: &FieldMap) -> Format {
         () if all(WINLOG) || all(OLD_BEAT_ID | OLD_BEAT_LOG) => Format::Winlogbeat,
         () if all(EVE_TYPE | EVE_TIME | EVE_MORE) => Format::SuricataEve,
         () if all(TRAIL_SOURCE | TRAIL_NAME | TRAIL_MORE) => Format::CloudTrail,
-        () if all(AUDIT_ID | AUDIT_STAGE) && any(AUDIT_VERSION) => Format::KubernetesAudit,
         () if all(AUDIT_ID | AUDIT_STAGE) => Format::KubernetesAudit,
         () if all(ZEEK_TIME) && any(ZEEK_PATH | ZEEK_CONNECTION | ZEEK_UID) => Format::Zeek,
         () if all(FLAT_ID | FLAT_LOG) => Format::WindowsFlat,

@@ -27,6 +27,8 @@ pub(super) enum To {
     Ip(&'static str),
     /// An instant, in milliseconds since 1970.
     Time(&'static str),
+    /// An instant that is written without a zone and is UTC by definition.
+    UtcTime(&'static str),
     /// A user, split into `name` and `domain`.
     User(&'static str),
     /// A file path: `path`, `name` and `type_id`.
@@ -50,6 +52,7 @@ enum Step {
     Bool(PathId),
     Ip { ip: PathId, hostname: PathId },
     Time(PathId),
+    UtcTime(PathId),
     User { name: PathId, domain: PathId },
     File(FilePaths),
     Image { name: PathId, file: FilePaths },
@@ -115,6 +118,7 @@ impl Step {
             To::Int(path) => Self::Int(PathId::reserve(path)),
             To::Bool(path) => Self::Bool(PathId::reserve(path)),
             To::Time(path) => Self::Time(PathId::reserve(path)),
+            To::UtcTime(path) => Self::UtcTime(PathId::reserve(path)),
             To::Ip(endpoint) => Self::Ip { ip: below(endpoint, "ip"), hostname: below(endpoint, "hostname") },
             To::User(user) => Self::User { name: below(user, "name"), domain: below(user, "domain") },
             To::File(file) => Self::File(FilePaths::of(file)),
@@ -229,6 +233,18 @@ impl<'r> Mapper<'r> {
         time.is_some()
     }
 
+    /// Like [`Mapper::time`], for a field that is UTC by definition.
+    pub(super) fn utc_time(&mut self, from: PathId) {
+        if let Some(time) = self.record.fields.get(from).and_then(|value| self.utc_instant(value)) {
+            self.event.time = time;
+            self.used(from);
+        }
+    }
+
+    fn utc_instant(&self, value: Value<'_>) -> Option<Timestamp> {
+        timestamp::instant(value.as_str()?, self.event.arrival, &TimeZone::UTC)
+    }
+
     /// The instant that a value means.
     pub(super) fn instant(&self, value: Value<'_>) -> Option<Timestamp> {
         match value {
@@ -271,6 +287,9 @@ impl<'r> Mapper<'r> {
             Step::Int(to) => integer(value).map(|number| self.default(*to, number)).is_some(),
             Step::Bool(to) => truth(value).map(|flag| self.default(*to, flag)).is_some(),
             Step::Time(to) => self.instant(value).map(|time| self.default(*to, time.millis())).is_some(),
+            Step::UtcTime(to) => {
+                self.utc_instant(value).map(|time| self.default(*to, time.millis())).is_some()
+            }
             Step::Ip { ip, hostname } => {
                 let text = value.to_text();
                 match canonical_ip(&text) {

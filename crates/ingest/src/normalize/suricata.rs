@@ -102,8 +102,8 @@ const TLS: Rows = &[
     ("tls.subject", To::Text("tls.certificate.subject")),
     ("tls.issuerdn", To::Text("tls.certificate.issuer")),
     ("tls.serial", To::Text("tls.certificate.serial_number")),
-    ("tls.notbefore", To::Time("tls.certificate.created_time")),
-    ("tls.notafter", To::Time("tls.certificate.expiration_time")),
+    ("tls.notbefore", To::UtcTime("tls.certificate.created_time")),
+    ("tls.notafter", To::UtcTime("tls.certificate.expiration_time")),
 ];
 
 const SSH: Rows = &[("ssh.client.proto_version", To::Text("protocol_ver"))];

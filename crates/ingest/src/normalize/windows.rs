@@ -112,6 +112,10 @@ macro_rules! fields {
 }
 use fields;
 
+fields! {
+    UTC_TIME = "UtcTime";
+}
+
 /// A rule made ready for one shape.
 struct Meaning {
     class: u32,
@@ -188,14 +192,7 @@ fn header(shape: Shape) -> Header {
         },
         Shape::Flat => Header {
             event_id: paths(&["EventID", "EventId"]),
-            times: paths(&[
-                "@timestamp",
-                "TimeCreated",
-                "EventTime",
-                "SystemTime",
-                "UtcTime",
-                "EventReceivedTime",
-            ]),
+            times: paths(&["@timestamp", "TimeCreated", "EventTime", "SystemTime", "EventReceivedTime"]),
             level: paths(&["Level", "LevelDisplayName", "Severity"]),
             table: Table::new(&[
                 ("EventID", code),
@@ -242,15 +239,15 @@ pub(super) fn map(mapper: &mut Mapper<'_>) {
         Shape::Flat => flat,
     };
     mapper.apply(&header.table);
-    for time in &header.times {
-        if mapper.time(*time) {
+    if !header.times.iter().any(|time| mapper.time(*time)) {
+        mapper.utc_time(UTC_TIME.at(shape));
+    }
+    for level in &header.level {
+        if let Some(severity) = mapper.record.fields.get(*level).and_then(severity) {
+            mapper.event.severity = severity;
+            mapper.used(*level);
             break;
         }
-    }
-    if let Some(severity) =
-        header.level.iter().find_map(|path| mapper.record.fields.get(*path).and_then(severity))
-    {
-        mapper.event.severity = severity;
     }
     let id = header.event_id.iter().find_map(|path| mapper.record.fields.get(*path).and_then(integer));
     let log = Log::of(&mapper.record.product.id);

@@ -30,6 +30,8 @@ pub(crate) struct Documents<R> {
     limit: usize,
     line: u64,
     ended: bool,
+    /// Whether an object was found that wraps records.
+    wrapped: bool,
 }
 
 /// Why the splitting of a stretch ended before its end.
@@ -56,7 +58,17 @@ const WRAPPER_KEYS: usize = 16;
 impl<R: Read> Documents<R> {
     /// Objects of at most `limit` bytes.
     pub(crate) fn new(source: R, limit: usize) -> Self {
-        Self { source, buffer: Vec::new(), position: 0, end: 0, mark: None, limit, line: 1, ended: false }
+        Self {
+            source,
+            buffer: Vec::new(),
+            position: 0,
+            end: 0,
+            mark: None,
+            limit,
+            line: 1,
+            ended: false,
+            wrapped: false,
+        }
     }
 
     /// Gives every object to `out`. What damage there was comes back as a message (`explain` words errors of the
@@ -133,6 +145,7 @@ impl<R: Read> Documents<R> {
                             _ => false,
                         };
                     if wraps {
+                        self.wrapped = true;
                         self.mark = None;
                         self.array(out)?;
                         return self.skip_rest_of_wrapper(matches!(key, WrapperKey::Hits));
@@ -389,12 +402,13 @@ enum WrapperKey {
     Other,
 }
 
-/// Whether a text that begins with `head` is to be read as JSON documents rather than line by line: it begins with a
-/// bracket, and no line of it is a whole record by itself.
+/// Whether a text that begins with `head` is to be read as JSON documents rather than line by line: it begins with an
+/// array or an object that wraps records, or with a bracket while no line of it is a whole record by itself.
 pub(crate) fn begins(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     match text {
         [b'[', rest @ ..] => matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[' | b']') | None),
+        [b'{', ..] if wraps(text) => true,
         [b'{', ..] => {
             !text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"{") && is_record(line))
         }
@@ -402,25 +416,36 @@ pub(crate) fn begins(head: &[u8]) -> bool {
     }
 }
 
-/// Whether a line is one whole object that wraps nothing.
+/// Whether a text begins with an object that wraps records.
+fn wraps(text: &[u8]) -> bool {
+    let mut documents = Documents::new(text, text.len());
+    // The text may well be cut off within the object.
+    let _ = documents.next(&mut Alone::default());
+    documents.wrapped
+}
+
+/// Whether a line is one whole object.
 fn is_record(line: &[u8]) -> bool {
-    struct Alone {
-        whole: bool,
-        length: usize,
-    }
-    impl DocumentSink for Alone {
-        fn document(&mut self, _: u64, bytes: &[u8]) {
-            self.whole = bytes.len() == self.length;
-        }
-        fn rejected(&mut self, _: u64, _: DecodeError) {}
-        fn stopped(&self) -> bool {
-            self.whole
-        }
-    }
+    let mut alone = Alone::default();
     let line = line.trim_ascii_end();
-    let mut alone = Alone { whole: false, length: line.len() };
     Documents::new(line, line.len()).read(&mut alone, &io::Error::to_string);
-    alone.whole
+    alone.length == line.len()
+}
+
+/// Takes the length of the first object and no more.
+#[derive(Default)]
+struct Alone {
+    length: usize,
+}
+
+impl DocumentSink for Alone {
+    fn document(&mut self, _: u64, bytes: &[u8]) {
+        self.length = bytes.len();
+    }
+    fn rejected(&mut self, _: u64, _: DecodeError) {}
+    fn stopped(&self) -> bool {
+        self.length > 0
+    }
 }
 
 #[cfg(test)]
@@ -513,6 +538,7 @@ mod tests {
         assert!(begins(b"[\n {\"a\""));
         assert!(begins(b"{\n \"a\": 1\n}"));
         assert!(begins(b"{\"Records\":[{\"a\":1}]}\n"));
+        assert!(begins(b"{\"took\":1,\"hits\":{\"hits\":[\n{\"_source\":{\"a\":1}}\n"));
         assert!(!begins(b"{\"a\":1}\n{\"a\":"));
         assert!(!begins(b"{\"cut\":\n{\"a\":1}\n"));
         assert!(!begins(b"[Sun Nov 22 10:00:00 2026] [error] x"));

@@ -1,6 +1,12 @@
 //! Real logs, where they are present: everything reads, what comes in two forms gives the same fields, and every event
 //! made of them is sound OCSF.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "helpers of tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 
 mod schema;
 
@@ -44,7 +50,12 @@ fn read_files(folder: &Path, bytes: u64) -> (Collected, Vec<FileReport>) {
     let reader = Reader::new(catalog, ReadLimits::default());
     let found = discover(&[folder.to_owned()]);
     assert_eq!(found.failed, []);
-    let reports = found.inputs.iter().filter(|input| input.bytes <= bytes).flat_map(|input| reader.read(input, &mut collected)).collect();
+    let reports = found
+        .inputs
+        .iter()
+        .filter(|input| input.bytes <= bytes)
+        .flat_map(|input| reader.read(input, &mut collected))
+        .collect();
     (collected, reports)
 }
 

@@ -41,7 +41,7 @@ const LAUNCH: &[Row] = &[
     // Before version 13 the parent's user is not told; the same user starts nearly all processes.
     ("User", To::User("actor.user")),
     ("ParentUser", To::User("actor.process.user")),
-    ("UtcTime", To::Time("process.created_time")),
+    ("UtcTime", To::UtcTime("process.created_time")),
 ];
 
 const PROCESS: &[Row] = &[
@@ -109,7 +109,7 @@ const FILE: &[Row] = &[
     ("Device", To::File("file")),
     ("Hashes", To::Hashes("file")),
     ("Hash", To::Hashes("file")),
-    ("CreationUtcTime", To::Time("file.created_time")),
+    ("CreationUtcTime", To::UtcTime("file.created_time")),
 ];
 
 const PIPE: &[Row] = &[("PipeName", To::File("file"))];
