@@ -132,6 +132,7 @@ paths! {
     actor_pid = "actor.process.pid";
     user_name = "user.name";
     user_uid = "user.uid";
+    operation = "op";
     group_name = "group.name";
     group_uid = "group.uid";
     service = "service.name";
@@ -414,6 +415,16 @@ fn account(mapper: &mut Mapper<'_>, activity: u32) {
     mapper.apply(&TABLES.account);
     put_account(mapper, paths.user_name, paths.user_uid);
     put_actor(mapper);
+    // shadow-utils tell of a change of membership as one of the account.
+    if mapper.has(paths.group_name) {
+        let operation = mapper.record.fields.text(paths.operation).unwrap_or_default();
+        let activity = match operation {
+            _ if operation.starts_with("add-user") => 3,
+            _ if operation.starts_with("delete-user") || operation.starts_with("deleting-user") => 4,
+            _ => 9,
+        };
+        mapper.class(ocsf::GROUP_MANAGEMENT, activity);
+    }
 }
 
 fn group(mapper: &mut Mapper<'_>, activity: u32) {
