@@ -3,8 +3,10 @@
 //! Precedence: default < file < flag, resolved once, here.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -102,7 +104,27 @@ pub(crate) struct Flags {
     pub dev_http: bool,
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
-    pub watch: Vec<PathBuf>,
+    pub watch: Vec<WatchFlag>,
+}
+
+/// `--watch [NAME=]DIR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WatchFlag {
+    name: Option<String>,
+    path: PathBuf,
+}
+
+impl FromStr for WatchFlag {
+    type Err = Infallible;
+
+    /// What stands before `=` is a name if it could not be a part of a path.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let named = text.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains(['/', '.']));
+        Ok(match named {
+            Some((name, path)) => Self { name: Some(name.to_owned()), path: path.into() },
+            None => Self { name: None, path: text.into() },
+        })
+    }
 }
 
 /// How the door is locked.
@@ -166,7 +188,7 @@ impl Config {
         let zone_name = file.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
         let zone = TimeZone::get(zone_name)
             .map_err(|_error| ConfigError::TimeZone { name: zone_name.to_owned() })?;
-        let watched = flags.watch.into_iter().map(|path| FolderFile { path, name: None });
+        let watched = flags.watch.into_iter().map(|WatchFlag { name, path }| FolderFile { path, name });
         let folders = file.folders.into_iter().chain(watched).map(Folder::from).collect();
         Ok(Self {
             data_dir: flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?,
@@ -218,7 +240,7 @@ mod tests {
         let flags = Flags {
             listen: Some("127.0.0.1:8080".parse().unwrap()),
             syslog_udp: vec!["127.0.0.1:5514".parse().unwrap()],
-            watch: vec!["/tmp/drop".into()],
+            watch: vec!["/tmp/drop".parse().unwrap(), "sample=/tmp/x=y".parse().unwrap()],
             ..flags("/b")
         };
         let config = Config::resolve(file, flags).unwrap();
@@ -226,7 +248,8 @@ mod tests {
         assert_eq!(config.listen.port(), 8080);
         assert_eq!(config.syslog_udp.len(), 2);
         let names: Vec<_> = config.folders.iter().map(|folder| folder.name.as_str()).collect();
-        assert_eq!(names, ["web", "folder:drop"]);
+        assert_eq!(names, ["web", "folder:drop", "sample"]);
+        assert_eq!(config.folders[2].path, Path::new("/tmp/x=y"));
         assert_eq!(config.door, Door::Own { names: vec![] });
     }
 
@@ -241,7 +264,8 @@ mod tests {
         assert!(matches!(error, ConfigError::HalfTls));
         let error = Config::resolve(file("time_zone = 'Asia/Beijing'"), flags("/a")).unwrap_err();
         assert!(matches!(error, ConfigError::TimeZone { .. }));
-        let twice = Flags { watch: vec!["/a/log".into(), "/b/log".into()], ..flags("/a") };
+        let twice =
+            Flags { watch: vec!["/a/log".parse().unwrap(), "/b/log".parse().unwrap()], ..flags("/a") };
         assert!(matches!(
             Config::resolve(File::default(), twice).unwrap_err(),
             ConfigError::FolderName { .. }

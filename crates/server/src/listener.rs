@@ -2,6 +2,7 @@
 //!
 //! Handshakes run beside each other, so that a peer that says nothing holds up nobody else.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,10 +15,14 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 /// A peer that has not shaken hands by then is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves for so long is closed: idle ones must not fill the limit. The live stream's
+/// heartbeat and the longest search stay below.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections at once; more wait in the kernel's queue. Well below the usual limit of open files.
 const MAX_CONNECTIONS: usize = 800;
 /// Connections that have shaken hands and wait to be served.
@@ -39,7 +44,27 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection, with or without TLS, that counts against the limit while it lives.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
+    /// Runs out when nothing has moved for [`IDLE_TIMEOUT`].
+    patience: Pin<Box<Sleep>>,
     _slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: Box<dyn Stream>, slot: OwnedSemaphorePermit) -> Self {
+        Self { stream, patience: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)), _slot: slot }
+    }
+
+    /// Waits no longer than patience lasts; bytes that moved renew it.
+    fn impatient<T>(&mut self, moved: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if moved.is_ready() {
+            self.patience.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
+            return moved;
+        }
+        match self.patience.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
 }
 
 impl Gate {
@@ -103,7 +128,7 @@ async fn shake_hands(
         },
     };
     // Nobody to serve it any more means that we stop.
-    _ = ready.send((Connection { stream, _slot: slot }, peer)).await;
+    _ = ready.send((Connection::new(stream, slot), peer)).await;
 }
 
 impl Listener for Gate {
@@ -129,13 +154,15 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let moved = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.impatient(moved, cx)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let moved = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.impatient(moved, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -151,7 +178,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let moved = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.impatient(moved, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -205,6 +205,12 @@ impl Platform {
         self.metrics.encode(self.ledger.in_flight())
     }
 
+    /// Frames that a source could not take since start.
+    pub(crate) fn dropped(&self, source: &SourceId) -> u64 {
+        let counters = self.counters.get().into_iter().flatten();
+        counters.filter(|(name, _)| name == source).map(|(_, counters)| counters.dropped_total()).sum()
+    }
+
     /// Turns true when the platform is told to stop.
     pub(crate) fn stop_signal(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()

@@ -88,6 +88,8 @@ pub(crate) struct LedgerLine {
     pub events: u64,
     /// Lines that were sent again under a known `Idempotency-Key`; not part of `received`.
     pub duplicates: u64,
+    /// Frames that the source could not take since start (too long, kernel buffer full): not part of `received`.
+    pub(crate) dropped: u64,
     /// Whether the sums hold. If not, it is a bug: report it.
     pub balanced: bool,
 }
@@ -197,7 +199,19 @@ pub(crate) async fn delete_source(
 #[utoipa::path(get, path = "/ledger", tag = "sources", security(("session" = [])), responses((status = 200, body = Ledger)))]
 pub(crate) async fn ledger(State(app): State<App>) -> axum::Json<Ledger> {
     let sums = app.platform.ledger.all();
-    let sources = sums.into_iter().map(|(source, sums)| LedgerLine::new(&source, &sums)).collect();
+    let line = |(source, sums): (SourceId, Sums)| LedgerLine {
+        source: source.as_str().to_owned(),
+        received: sums.received,
+        stored: sums.stored,
+        rejected: sums.rejected,
+        evaluated: sums.evaluated,
+        in_flight: sums.in_flight,
+        events: sums.events,
+        duplicates: sums.duplicates,
+        dropped: app.platform.dropped(&source),
+        balanced: sums.is_balanced(),
+    };
+    let sources = sums.into_iter().map(line).collect();
     axum::Json(Ledger { sources })
 }
 
@@ -242,22 +256,6 @@ pub(super) async fn all(platform: &Platform) -> Result<Vec<SourceInfo>, Problem>
         }
     };
     Ok(rows.into_iter().map(with_sums).collect())
-}
-
-impl LedgerLine {
-    fn new(source: &SourceId, sums: &Sums) -> Self {
-        Self {
-            source: source.as_str().to_owned(),
-            received: sums.received,
-            stored: sums.stored,
-            rejected: sums.rejected,
-            evaluated: sums.evaluated,
-            in_flight: sums.in_flight,
-            events: sums.events,
-            duplicates: sums.duplicates,
-            balanced: sums.is_balanced(),
-        }
-    }
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

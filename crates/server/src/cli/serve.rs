@@ -11,7 +11,7 @@ use wanglou_model::Timestamp;
 
 use super::ExitStatus;
 use crate::api::{self, App, guard::Peer};
-use crate::config::{Config, File, Flags};
+use crate::config::{Config, File, Flags, WatchFlag};
 use crate::listener::Gate;
 use crate::platform::{OpenSource, Plan, Platform, SourcePlan};
 use crate::tls::{Tls, outward_address};
@@ -40,9 +40,9 @@ pub(crate) struct Args {
     /// Takes syslog over TCP here (repeatable)
     #[arg(long, value_name = "ADDRESS:PORT")]
     syslog_tcp: Vec<SocketAddr>,
-    /// Follows the files of this folder (repeatable)
-    #[arg(long, value_name = "DIR")]
-    watch: Vec<PathBuf>,
+    /// Follows the files of this folder, as a source of this name [default name: folder:DIR] (repeatable)
+    #[arg(long, value_name = "[NAME=]DIR")]
+    watch: Vec<WatchFlag>,
 }
 
 /// Runs the platform until it is told to stop.
