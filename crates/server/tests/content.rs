@@ -68,7 +68,7 @@ fn rules_fire_on_their_samples_and_not_on_near_misses() {
                 wrong.push(format!("{}: has no {kind} sample", file.display()));
             }
             for sample in samples {
-                let hits = content.run(&[sample.clone()]);
+                let hits = content.run(std::slice::from_ref(&sample));
                 wrong.extend(hits.unread.iter().map(|reason| format!("{}: {reason}", sample.display())));
                 wrong.extend(hits.check(&own, wanted).map(|what| format!("{}: {what}", sample.display())));
                 let others: Vec<&str> = hits
@@ -92,7 +92,7 @@ fn rules_fire_on_their_samples_and_not_on_near_misses() {
 fn recorded_telemetry_tells_its_stories() {
     let content = Content::load();
     let folder = content_folder().join("samples");
-    let found = discover(&[folder.clone()]);
+    let found = discover(std::slice::from_ref(&folder));
     let recorded: Vec<PathBuf> = found
         .inputs
         .iter()
