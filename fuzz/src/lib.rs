@@ -4,6 +4,7 @@
 //! of edits to one of its seeds: the engine explores plans, and every input still looks much like a log.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest input made. Limits of the decoders are set below it, so that they are reached.
 pub const MAX_INPUT: usize = 64 << 10;
@@ -63,6 +64,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.sort();
     assert!(!files.is_empty(), "{} holds no seed", folder.display());
     files.iter().map(|file| std::fs::read(file).expect("a readable seed")).collect()
+}
+
+/// How long each target runs: `WANGLOU_FUZZ_SECONDS`, or a second.
+#[must_use]
+pub fn test_time() -> Duration {
+    let seconds = std::env::var("WANGLOU_FUZZ_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(1, |text| text.parse().expect("WANGLOU_FUZZ_SECONDS is a number")))
 }
 
 /// The input that `plan` makes of `seeds`: which seed, then edits until the plan ends.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
 use jiff::tz::TimeZone;
-use wanglou_fuzz::{mutate, seeds};
+use wanglou_fuzz::{mutate, seeds, test_time};
 use wanglou_ingest::decode::{self, DecodeError, DecodeSink, Line, LineDecoder};
 use wanglou_ingest::source::{Framed, Framer};
 use wanglou_ingest::timestamp;
@@ -40,7 +40,7 @@ macro_rules! target {
             let run: fn(&[u8]) = $run;
             let seeds = seeds(stringify!($name));
             seeds.iter().for_each(|seed| run(seed));
-            bolero::check!().for_each(|plan: &[u8]| run(&mutate(&seeds, plan)));
+            bolero::check!().with_test_time(test_time()).for_each(|plan: &[u8]| run(&mutate(&seeds, plan)));
         }
     };
 }

@@ -41,7 +41,7 @@ pub fn recognises(line: &str) -> bool {
     let line = trim(line);
     priority(line).is_some_and(|(_, rest)| !rest.is_empty())
         || web_error::parse(line).is_some()
-        || Message::parse(line).is_some_and(|message| message.app.is_some())
+        || Message::parse(line).is_some_and(|message| message.is_telling())
 }
 
 /// Reads one line into `fields`.
@@ -104,6 +104,14 @@ impl<'a> Message<'a> {
             };
         }
         Some(message)
+    }
+
+    /// Whether the parts make it likely that this is syslog, though it has no priority: a program is named, or a host
+    /// behind the time of RFC 3164. `2026-11-22 08:00:00 INFO text` is any program's own log.
+    fn is_telling(&self) -> bool {
+        let is_rfc3164 =
+            self.timestamp.is_some_and(|time| time.starts_with(|c: char| c.is_ascii_alphabetic()));
+        self.app.is_some() || (is_rfc3164 && self.host.is_some())
     }
 
     fn header(line: &'a str) -> Option<Self> {

@@ -57,8 +57,6 @@ const ACCOUNT: Rows = &[
     ("pid", To::Int("actor.process.pid")),
     ("ses", To::Text("actor.session.uid")),
     ("terminal", To::Text("actor.session.terminal")),
-    ("grp", To::Text("group.name")),
-    ("GRP", To::Text("group.name")),
 ];
 const COMMAND: Rows = &[
     ("pid", To::Int("process.pid")),
@@ -99,6 +97,8 @@ paths! {
     uid = "uid";
     uid_name = "UID";
     acct = "acct";
+    group = "grp";
+    op = "op";
     account_id = "id";
     account_name = "ID";
     cmd = "cmd";
@@ -229,7 +229,11 @@ fn single(mapper: &mut Mapper<'_>, kind: &str) {
         "USER_CHAUTHTOK" => account(mapper, 3),
         "ACCT_LOCK" => account(mapper, 9),
         "ACCT_UNLOCK" => account(mapper, 12),
-        "USER_MGMT" | "USER_ROLE_CHANGE" => account(mapper, 99),
+        "USER_MGMT" => match mapper.record.fields.text(PATHS.group).is_some() {
+            true => group(mapper, membership(mapper)),
+            false => account(mapper, 99),
+        },
+        "USER_ROLE_CHANGE" => account(mapper, 99),
         "ADD_GROUP" => group(mapper, 6),
         "DEL_GROUP" => group(mapper, 5),
         "GRP_MGMT" => group(mapper, 9),
@@ -431,10 +435,23 @@ fn group(mapper: &mut Mapper<'_>, activity: u32) {
     let paths = &*PATHS;
     mapper.class(ocsf::GROUP_MANAGEMENT, activity);
     mapper.apply(&TABLES.account);
-    if !mapper.has(paths.group_name) {
-        put_account(mapper, paths.group_name, paths.group_uid);
+    match mapper.take_text(paths.group) {
+        Some(name) => {
+            mapper.put(paths.group_name, name.as_ref());
+            put_account(mapper, paths.user_name, paths.user_uid);
+        }
+        None => put_account(mapper, paths.group_name, paths.group_uid),
     }
     put_actor(mapper);
+}
+
+/// `op=add-user-to-group`, `op=delete-user-from-group`.
+fn membership(mapper: &Mapper<'_>) -> u32 {
+    match mapper.record.fields.text(PATHS.op).unwrap_or_default() {
+        op if op.starts_with("add") => 3,
+        op if op.starts_with("delet") || op.starts_with("remov") => 4,
+        _ => 9,
+    }
 }
 
 fn audit_log(mapper: &mut Mapper<'_>, activity: u32) {

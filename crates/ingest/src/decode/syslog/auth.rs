@@ -6,6 +6,10 @@
 //! Names in these messages are chosen by whoever knocks, spaces and `from` included, so they are cut at the last place
 //! that fits, never at the first.
 
+mod accounts;
+mod privilege;
+mod sshd;
+
 use std::net::IpAddr;
 
 use wanglou_model::FieldMap;
@@ -65,12 +69,14 @@ fn base_name(app: &str) -> &str {
 
 fn by_app<'a>(app: &str, text: &'a str, said: &mut Said<'a>) -> Option<()> {
     match app {
-        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" => sshd(text, said),
-        "sudo" => sudo(text, said),
-        "su" | "su-l" => su(text, said),
-        "login" => login(text, said),
+        // login calls itself ` -- root` once somebody has logged in.
+        _ if app.starts_with("-- ") => privilege::login(text, said),
+        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" => sshd::sshd(text, said),
+        "sudo" => privilege::sudo(text, said),
+        "su" | "su-l" => privilege::su(text, said),
+        "login" => privilege::login(text, said),
         "useradd" | "adduser" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "gpasswd"
-        | "passwd" | "chpasswd" | "shadow" => accounts(text, said),
+        | "passwd" | "chpasswd" | "shadow" => accounts::accounts(text, said),
         "CRON" | "crond" | "cron" | "CROND" | "anacron" => cron(text, said),
         "systemd-logind" => logind(text, said),
         _ => None,
@@ -161,286 +167,6 @@ impl<'a> Said<'a> {
 /// An address with an optional zone (`fe80::1%eth0`).
 fn address(text: &str) -> Option<IpAddr> {
     text.split_once('%').map_or(text, |(address, _)| address).parse().ok()
-}
-
-fn sshd<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    let text = text.strip_suffix(" [preauth]").unwrap_or(text);
-    let text = text.strip_prefix("error: ").or_else(|| text.strip_prefix("fatal: ")).unwrap_or(text);
-    if let Some(rest) = text.strip_prefix("Accepted ") {
-        (said.event, said.result) = (event::LOGIN, SUCCESS);
-        return method_user_peer(rest, said);
-    }
-    if let Some(rest) = text.strip_prefix("Failed ").or_else(|| text.strip_prefix("Postponed ")) {
-        (said.event, said.result) = (event::LOGIN, FAILURE);
-        if text.starts_with('P') {
-            // The method is not done yet: neither granted nor refused.
-            (said.event, said.result) = (event::CONNECTION, None);
-        }
-        return method_user_peer(rest, said);
-    }
-    if let Some(rest) = text.strip_prefix("Invalid user ").or_else(|| text.strip_prefix("Illegal user ")) {
-        // The refusal itself ("Failed password for invalid user") comes after this.
-        (said.event, said.result) = (event::CONNECTION, FAILURE);
-        said.invalid_user = true;
-        said.reason = Some("invalid user");
-        let (user, peer) =
-            rest.strip_prefix("from ").map(|peer| ("", peer)).or_else(|| rest.rsplit_once(" from "))?;
-        said.user = Some(user);
-        return said.peer(peer);
-    }
-    if let Some(rest) = text.strip_prefix("maximum authentication attempts exceeded for ") {
-        // Each of the attempts was reported as refused already.
-        (said.event, said.result) = (event::CONNECTION, FAILURE);
-        said.reason = Some("too many attempts");
-        let (user, peer) = rest.rsplit_once(" from ")?;
-        said.login_user(user);
-        return said.peer(peer);
-    }
-    if let Some((method, rest)) = text
-        .split_once(": Authentication failure for ")
-        .or_else(|| text.split_once(": User not known to the underlying authentication module for "))
-    {
-        (said.event, said.result, said.method) = (event::PAM_AUTH, FAILURE, Some(method));
-        let (user, peer) = rest.rsplit_once(" from ")?;
-        said.login_user(user);
-        return said.peer(peer);
-    }
-    if let Some((user, reason)) =
-        text.strip_prefix("User ").and_then(|rest| rest.split_once(" not allowed because "))
-    {
-        (said.event, said.result, said.reason) = (event::CONNECTION, FAILURE, Some(reason));
-        let (user, peer) = user.rsplit_once(" from ").unwrap_or((user, ""));
-        said.login_user(user);
-        return if peer.is_empty() { Some(()) } else { said.peer(peer) };
-    }
-    sshd_connection(text, said)
-}
-
-/// `password for root from 1.2.3.4 port 22 ssh2: RSA SHA256:...`
-fn method_user_peer<'a>(rest: &'a str, said: &mut Said<'a>) -> Option<()> {
-    let (method, rest) = rest.split_once(" for ")?;
-    // A key's comment may hold anything, but not before the protocol's name.
-    let end = rest.rfind(" ssh2").or_else(|| rest.rfind(" ssh1")).unwrap_or(rest.len());
-    let (user, peer) = rest.get(..end)?.rsplit_once(" from ").or_else(|| rest.rsplit_once(" from "))?;
-    said.method = Some(method);
-    said.login_user(user);
-    said.peer(peer)
-}
-
-/// What happens to a connection that has not logged in, or to one that ends.
-fn sshd_connection<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    said.event = event::CONNECTION;
-    for (start, reason) in [
-        ("Received disconnect from ", "disconnected by peer"),
-        ("Did not receive identification string from ", "no identification string"),
-        ("Connection from ", "connected"),
-        ("Unable to negotiate with ", "no matching algorithm"),
-        ("refused connect from ", "refused"),
-    ] {
-        if let Some(peer) = text.strip_prefix(start) {
-            said.reason = Some(reason);
-            return said.peer(peer);
-        }
-    }
-    if let Some((subsystem, user)) =
-        text.strip_prefix("subsystem request for ").and_then(|rest| rest.split_once(" by user "))
-    {
-        (said.event, said.result) = (event::SESSION_OPEN, SUCCESS);
-        (said.service, said.user) = (Some(subsystem), Some(user));
-        return Some(());
-    }
-    if text.starts_with("Bad protocol version identification") {
-        said.reason = Some("bad protocol version");
-        return said.peer(text.rsplit_once(" from ")?.1);
-    }
-    if text.contains("POSSIBLE BREAK-IN ATTEMPT") {
-        said.reason = Some("reverse mapping failed");
-        let (_, rest) = text.rsplit_once(" [").or_else(|| text.split_once("Address "))?;
-        return said.peer(rest.split([']', ' ']).next()?);
-    }
-    let rest = ["Connection closed by ", "Connection reset by ", "Disconnected from ", "Disconnecting "]
-        .iter()
-        .find_map(|start| text.strip_prefix(start))?;
-    said.reason = Some("connection closed");
-    let rest = rest.strip_prefix("authenticating ").unwrap_or(rest);
-    if let Some(named) =
-        rest.strip_prefix("user ").or_else(|| rest.starts_with("invalid user ").then_some(rest))
-    {
-        // user NAME ADDRESS port N: the name may hold spaces, the address not.
-        let (before, _) = named.rsplit_once(" port ")?;
-        let (user, _) = before.rsplit_once(' ')?;
-        said.login_user(user);
-        return said.peer(named.get(user.len() + 1..)?);
-    }
-    said.peer(rest)
-}
-
-/// `wang : TTY=pts/0 ; PWD=/home/wang ; USER=root ; COMMAND=/bin/ls -l`, with a complaint before the list if refused.
-fn sudo<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    let (user, rest) = text.split_once(" : ")?;
-    (said.event, said.result, said.user) = (event::SUDO, SUCCESS, Some(user.trim()));
-    let mut rest = rest;
-    loop {
-        // The command comes last and may hold anything.
-        if let Some(command) = rest.strip_prefix("COMMAND=") {
-            said.command = Some(command);
-            return Some(());
-        }
-        let (item, after) = rest.split_once(" ; ").unwrap_or((rest, ""));
-        match item.split_once('=') {
-            Some(("TTY", tty)) => said.tty = Some(tty).filter(|tty| *tty != "unknown"),
-            Some(("PWD", pwd)) => said.pwd = Some(pwd),
-            Some(("USER", user)) => said.target_user = Some(user),
-            Some(("GROUP", group)) => said.group = Some(group),
-            Some(("ENV" | "TSID" | "HOST", _)) => {}
-            _ => (said.result, said.reason) = (FAILURE, Some(item)),
-        }
-        if after.is_empty() {
-            return (said.reason.is_some() || said.target_user.is_some()).then_some(());
-        }
-        rest = after;
-    }
-}
-
-fn su<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    said.event = event::SU;
-    for (start, result) in [
-        ("Successful su for ", SUCCESS),
-        ("FAILED su for ", FAILURE),
-        ("FAILED SU (to ", FAILURE),
-        ("(to ", SUCCESS),
-    ] {
-        let Some(rest) = text.strip_prefix(start) else { continue };
-        said.result = result;
-        let (target, user) = rest.split_once(" by ").or_else(|| rest.split_once(") "))?;
-        let (user, tty) = user.split_once(" on ").map_or((user, None), |(user, tty)| (user, Some(tty)));
-        (said.target_user, said.user, said.tty) =
-            (Some(target), Some(user), tty.filter(|tty| *tty != "none"));
-        return Some(());
-    }
-    // + /dev/pts/0 wang:root
-    let (rest, result) = match text.split_at_checked(2)? {
-        ("+ ", rest) => (rest, SUCCESS),
-        ("- ", rest) => (rest, FAILURE),
-        _ => return None,
-    };
-    let (tty, users) = rest.split_once(' ')?;
-    let (user, target) = users.split_once(':').or_else(|| users.split_once('-'))?;
-    (said.result, said.tty) = (result, Some(tty).filter(|tty| *tty != "???"));
-    (said.user, said.target_user) = (Some(user), Some(target));
-    Some(())
-}
-
-/// `FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure`, `ROOT LOGIN  on '/dev/tty1'`,
-/// `LOGIN ON tty1 BY wang FROM 1.2.3.4`.
-fn login<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    said.event = event::LOGIN;
-    let unquoted = |word: &'a str| word.trim_matches(['\'', '"', '`']);
-    if let Some((_, rest)) = text.strip_prefix("FAILED LOGIN ").and_then(|rest| rest.split_once(") ")) {
-        said.result = FAILURE;
-        let (at, user) = rest.split_once(" FOR ")?;
-        let (user, reason) =
-            user.rsplit_once(", ").map_or((user, None), |(user, reason)| (user, Some(reason)));
-        said.tty = at.strip_prefix("on ").map(unquoted);
-        if let Some(source) = at.to_ascii_uppercase().starts_with("FROM ").then(|| at.get(5..)).flatten() {
-            said.source = Some(unquoted(source));
-        }
-        (said.user, said.reason) = (Some(unquoted(user)), reason);
-        return Some(());
-    }
-    said.result = SUCCESS;
-    if let Some((_, tty)) = text
-        .strip_prefix("ROOT LOGIN")
-        .and_then(|rest| rest.split_once("on ").or_else(|| rest.split_once("ON ")))
-    {
-        let (tty, source) = tty.split_once(" FROM ").map_or((tty, None), |(tty, source)| (tty, Some(source)));
-        (said.user, said.tty, said.source) = (Some("root"), Some(unquoted(tty)), source.map(unquoted));
-        return Some(());
-    }
-    let (tty, user) = text.strip_prefix("LOGIN ON ")?.split_once(" BY ")?;
-    let (user, source) =
-        user.split_once(" FROM ").map_or((user, None), |(user, source)| (user, Some(source)));
-    (said.tty, said.user, said.source) = (Some(tty), Some(user), source);
-    Some(())
-}
-
-/// useradd, usermod, userdel, groupadd, groupdel, gpasswd, passwd and chpasswd of shadow-utils.
-fn accounts<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    let failed = text.starts_with("failed ");
-    let text = text.strip_prefix("failed ").unwrap_or(text);
-    said.result = if failed { FAILURE } else { SUCCESS };
-    if let Some(rest) = text.strip_prefix("new user: name=") {
-        (said.event, said.target_user) = (event::USER_ADD, rest.split(',').next());
-        return Some(());
-    }
-    if let Some(rest) = text.strip_prefix("new group: name=") {
-        (said.event, said.group) = (event::GROUP_ADD, rest.split(',').next());
-        return Some(());
-    }
-    let first = quoted(text, 0);
-    for (start, what) in [
-        ("adding user", event::USER_ADD),
-        ("delete user ", event::USER_DELETE),
-        ("deleting user", event::USER_DELETE),
-        ("change user ", event::USER_MODIFY),
-        ("lock user ", event::USER_MODIFY),
-        ("unlock user ", event::USER_MODIFY),
-        ("changed password for ", event::PASSWORD_CHANGE),
-        ("password for ", event::PASSWORD_CHANGE),
-        ("password changed for ", event::PASSWORD_CHANGE),
-    ] {
-        let Some(rest) = text.strip_prefix(start) else { continue };
-        said.event = if text.starts_with("change user ") && text.ends_with("password") {
-            event::PASSWORD_CHANGE
-        } else {
-            what
-        };
-        said.target_user = first.or_else(|| rest.split([' ', ',']).find(|word| !word.is_empty()));
-        said.user = quoted(text, 1).filter(|_| text.contains(" changed by "));
-        return Some(());
-    }
-    for (start, what) in [
-        ("group added to ", event::GROUP_ADD),
-        ("removed group ", event::GROUP_DELETE),
-        ("group '", event::GROUP_DELETE),
-        ("removed shadow group ", event::GROUP_DELETE),
-    ] {
-        if text.starts_with(start) && (what != event::GROUP_DELETE || text.contains("removed")) {
-            let named = text.split_once("name=").map(|(_, name)| name.split(',').next().unwrap_or(name));
-            (said.event, said.group) = (what, named.or(first));
-            return Some(());
-        }
-    }
-    let (what, separator) = if text.starts_with("add ") {
-        (event::GROUP_MEMBER_ADD, " to ")
-    } else if text.starts_with("delete ") {
-        (event::GROUP_MEMBER_REMOVE, " from ")
-    } else {
-        return gpasswd(text, said);
-    };
-    if text.contains(separator) && text.contains("group ") {
-        (said.event, said.target_user, said.group) = (what, first, quoted(text, 1));
-        return said.target_user.map(|_| ());
-    }
-    None
-}
-
-/// `user wang added by root to group wheel`, `user wang removed by root from group wheel`.
-fn gpasswd<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    let (target, rest) = text.strip_prefix("user ")?.split_once(' ')?;
-    let (what, rest) = match rest.split_once(" by ")? {
-        ("added", rest) => (event::GROUP_MEMBER_ADD, rest),
-        ("removed", rest) => (event::GROUP_MEMBER_REMOVE, rest),
-        _ => return None,
-    };
-    let (user, group) = rest.split_once(" to group ").or_else(|| rest.split_once(" from group "))?;
-    (said.event, said.target_user, said.user, said.group) = (what, Some(target), Some(user), Some(group));
-    Some(())
-}
-
-/// The text in the n-th pair of quotes.
-fn quoted(text: &str, n: usize) -> Option<&str> {
-    text.split('\'').nth(2 * n + 1)
 }
 
 /// `(root) CMD (run-parts /etc/cron.hourly)`.
