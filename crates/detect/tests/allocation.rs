@@ -42,8 +42,13 @@ fn record(number: i64) -> Record {
 fn an_event_that_matches_nothing_allocates_nothing() {
     let taxonomy = Taxonomy::from_yaml([("t", TAXONOMY)]).unwrap();
     let rule = RuleFile { path: "rule.yml".to_owned(), text: RULE.to_owned() };
-    let compilation = compile(&[rule], &taxonomy);
-    assert_eq!(compilation.loaded, 1, "{:?}", compilation.diagnostics);
+    // So many literals that the engine remembers its answers.
+    let names: Vec<String> = (0..500).map(|number| format!("'\\tool{number}.exe'")).collect();
+    let selection = format!("{{s: {{Image|endswith: [{}]}}, condition: s}}", names.join(", "));
+    let many = format!("title: many\nlogsource: {{product: windows}}\ndetection: {selection}\n");
+    let many = RuleFile { path: "many.yml".to_owned(), text: many };
+    let compilation = compile(&[rule, many], &taxonomy);
+    assert_eq!(compilation.loaded, 2, "{:?}", compilation.diagnostics);
     let engine = compilation.engine;
     let mut scratch = engine.scratch();
     let records: Vec<Record> = (0..100).map(record).collect();

@@ -13,6 +13,8 @@ use super::column::{ItemId, Signal};
 const PLACES: usize = 4_096;
 /// Longer values seldom come again.
 const MAX_LEN: usize = 200;
+/// Room for an answer of usual length.
+const USUAL_SIGNALS: usize = 8;
 /// Longer answers are not worth their memory.
 const MAX_SIGNALS: usize = 64;
 
@@ -22,12 +24,19 @@ pub(super) struct Memo {
     places: Vec<Remembered>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 struct Remembered {
     /// Column + 1; 0 for none.
     column: u32,
     folded: String,
     signals: Vec<(ItemId, Signal)>,
+}
+
+impl Remembered {
+    /// Room for any value from the start, so that new values cost no allocation either.
+    fn with_room() -> Self {
+        Self { column: 0, folded: String::with_capacity(MAX_LEN), signals: Vec::with_capacity(USUAL_SIGNALS) }
+    }
 }
 
 impl Memo {
@@ -40,7 +49,7 @@ impl Memo {
         tell: &mut dyn FnMut(ItemId, Signal),
     ) {
         if self.places.is_empty() {
-            self.places.resize(PLACES, Remembered::default());
+            self.places.resize_with(PLACES, Remembered::with_room);
         }
         let place = place(column, folded);
         let Some(place) = self.places.get_mut(place).filter(|_| folded.len() <= MAX_LEN) else {
@@ -62,7 +71,7 @@ impl Memo {
             tell(*item, *signal);
         }
         if place.signals.len() > MAX_SIGNALS {
-            *place = Remembered::default();
+            *place = Remembered::with_room();
         }
     }
 }

@@ -11,3 +11,4 @@ mod diagnostics;
 mod property;
 mod semantics;
 mod support;
+mod verdict;

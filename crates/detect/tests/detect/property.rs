@@ -256,4 +256,42 @@ proptest! {
             prop_assert_eq!(&hits, &expected, "event {} rules\n{}", json(event), texts.join("---\n"));
         }
     }
+
+    /// Whatever a rule file holds, compiling it ends, and what is wrong has a place within it.
+    #[test]
+    fn no_rule_text_is_too_strange(
+        at in 0..SOUND.len(),
+        cut in 0..SOUND.len(),
+        noise in "[\\PC\\n]{0,12}|[-:|*&\\[\\]{}'\"%#\\n ]{0,12}",
+    ) {
+        let head: String = SOUND.chars().take(at).collect();
+        let tail: String = SOUND.chars().skip(cut).collect();
+        let text = format!("{head}{noise}{tail}");
+        let lines = u32::try_from(text.lines().count()).unwrap();
+        let compilation = compiled(&[&text], &Taxonomy::default());
+        for diagnostic in compilation.diagnostics {
+            prop_assert!(diagnostic.line <= lines + 1, "{diagnostic}");
+        }
+    }
 }
+
+const SOUND: &str = "
+title: a
+id: b
+logsource: {product: test}
+detection:
+  s:
+    a|contains|all: ['x', \"y\"]
+    b|re: '^a(b|c)+$'
+    c|cidr: 10.0.0.0/8
+  words: [one, two]
+  condition: 1 of s* and not (words or s)
+---
+title: c
+correlation:
+  type: event_count
+  rules: [b]
+  group-by: [a]
+  timespan: 5m
+  condition: {gte: 3}
+";

@@ -155,6 +155,93 @@ fn lists_of_maps_and_of_conditions() {
     assert!(matches(conditions, &json!({"b": 1})) && !matches(conditions, &json!({"c": 1})));
 }
 
+/// The ids of the rules of one file that match a flat record.
+fn hits(file: &str, fields: &Json) -> Vec<String> {
+    let compilation = compiled(&[file], &Taxonomy::default());
+    let record = record_of("test", Format::Json, fields);
+    let mut scratch = compilation.engine.scratch();
+    let hits = compilation.engine.evaluate(&record, &mut scratch);
+    hits.iter().map(|hit| compilation.engine.rule(*hit).id.clone()).collect()
+}
+
+#[test]
+fn global_documents_give_what_others_lack() {
+    let file = "
+action: global
+title: shared
+logsource: {product: test}
+detection: {condition: s}
+---
+id: one
+detection: {s: {a: 1}}
+---
+id: two
+title: own
+detection: {s: {a: 2}}
+---
+action: reset
+---
+id: three
+title: alone
+logsource: {product: test}
+detection: {s: {a: 1}, condition: s}
+";
+    assert_eq!(hits(file, &json!({"a": 1})), ["one", "three"]);
+    assert_eq!(hits(file, &json!({"a": 2})), ["two"]);
+}
+
+#[test]
+fn filters_restrict_the_rules_they_name() {
+    let rule = |id: &str| {
+        format!(
+            "title: t\nid: {id}\nlogsource: {{product: test}}\ndetection: {{s: {{a: 1}}, condition: s}}\n---\n"
+        )
+    };
+    let filter = |rules: &str, product: &str| {
+        let body = format!("{{rules: {rules}, admin: {{user|startswith: adm_}}, condition: not admin}}");
+        format!("{}{}title: f\nlogsource: {{product: {product}}}\nfilter: {body}\n", rule("one"), rule("two"))
+    };
+    let admin = json!({"a": 1, "user": "adm_x"});
+    assert_eq!(hits(&filter("[one]", "test"), &admin), ["two"]);
+    assert_eq!(hits(&filter("any", "test"), &admin), [""; 0]);
+    assert_eq!(hits(&filter("any", "other"), &admin), ["one", "two"]);
+    assert_eq!(hits(&filter("[one]", "test"), &json!({"a": 1, "user": "x"})), ["one", "two"]);
+}
+
+#[test]
+fn a_match_is_explained_by_the_fields_it_rests_on() {
+    let rule = r"
+title: t
+title_zh: 测试
+logsource: {product: windows, category: process_creation}
+detection:
+  image: {Image|endswith: ['\cmd.exe', '\powershell.exe'], ProcessId: 7}
+  words: [EVIL]
+  other: {CommandLine|re: 'never'}
+  filter: {User: SYSTEM}
+  condition: image and (words or other) and not filter
+";
+    let engine = compiled(&[rule], &taxonomy()).engine;
+    let fields = json!({"Event": {"System": {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1},
+        "EventData": {"Image": "C:\\PowerShell.exe", "ProcessId": 7, "CommandLine": "do evil"}}});
+    let record = record(Format::Evtx, &fields);
+    let hit = engine.evaluate(&record, &mut engine.scratch())[0];
+    let matches: Vec<[String; 4]> = engine
+        .explain(hit, &record)
+        .into_iter()
+        .map(|found| [found.selection, found.field, found.value, found.pattern])
+        .collect();
+    assert_eq!(
+        matches,
+        [
+            ["image", "Event.EventData.Image", r"C:\PowerShell.exe", r"Image|endswith: '\powershell.exe'"],
+            ["image", "Event.EventData.ProcessId", "7", "ProcessId: 7"],
+            ["words", "", "do evil", "'EVIL'"],
+        ]
+    );
+    assert_eq!(engine.rule(hit).title_zh.as_deref(), Some("测试"));
+}
+
 #[test]
 fn the_shipped_taxonomy_reads_each_format() {
     let rule = |logsource: &str, selection: &str| {
