@@ -52,7 +52,7 @@ function severityOf(one: Case): string {
 
 function incidentOf(one: Case) {
   const times = one.tells.map(({ ago }) => START - ago * 60_000)
-  const opened = { at: iso(Math.min(...times) + 2_000), by: 'wanglou', kind: 'opened' }
+  const opened = { at: iso(Math.min(...times) + 2_000), by: 'system', kind: 'opened' }
   const notes = one.notes.map(({ minutesAgo, ...rest }) => ({ at: iso(START - minutesAgo * 60_000), ...rest }))
   return {
     id: one.id,
@@ -101,7 +101,7 @@ function countBy<T>(items: readonly T[], key: (item: T) => string): Record<strin
   return counts
 }
 
-function histogram(query: URLSearchParams, level: number, stacked = false) {
+function histogram(query: URLSearchParams, level: number) {
   const from = Date.parse(query.get('from') ?? iso(START - 86_400_000))
   const to = Date.parse(query.get('to') ?? iso(START))
   const count = Number(query.get('buckets') ?? 60)
@@ -112,9 +112,7 @@ function histogram(query: URLSearchParams, level: number, stacked = false) {
     const day = hour > 7 && hour < 19 ? 1 : 0.35
     const wobble = 1 + 0.22 * Math.sin(index * 1.7) + 0.12 * Math.sin(index * 5.3)
     const total = Math.round(level * day * wobble * (bucket_ms / 1_440_000))
-    if (!stacked) return { time: iso(time), count: total }
-    const inside = findings.filter((finding) => finding.time >= time && finding.time < time + bucket_ms)
-    return { time: iso(time), count: inside.length, by_severity: countBy(inside, ({ severity_id }) => SEVERITY_NAMES[severity_id - 1] ?? 'low') }
+    return { time: iso(time), count: total }
   })
   return { bucket_ms, buckets }
 }
@@ -127,6 +125,11 @@ function sourceList() {
     last_seen: received === 0 ? null : iso(Date.now() - (name === 'evtx-collector' ? 47 * 60_000 : 900)),
     received,
   }))
+}
+
+function findingHistogram({ bucket_ms, buckets }: ReturnType<typeof histogram>) {
+  const inside = (start: number) => findings.filter(({ time }) => time >= start && time < start + bucket_ms).length
+  return { bucket_ms, buckets: buckets.map(({ time }) => ({ time, count: inside(Date.parse(time)) })) }
 }
 
 function severityName({ severity_id }: { severity_id: number }): string {
@@ -156,7 +159,7 @@ function overview(query: URLSearchParams) {
       by_tactic: Object.keys(TACTICS)
         .map((uid) => ({ tactic: tacticOf(uid), findings: all.filter(({ told }) => told.rule.tactic === uid).length }))
         .filter((row) => row.findings > 0),
-      histogram: histogram(query, 0, true),
+      histogram: findingHistogram(counted),
     },
     incidents: { open: CASES.length, by_severity: countBy(CASES, severityOf) },
     top_entities: worst(things.values()),

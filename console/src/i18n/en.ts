@@ -188,6 +188,7 @@ export const en: Messages = {
     asked: 'rule asks',
     anywhere: 'any field',
     hidden: 'Proof is kept of the first events, here {shown}; find the other {hidden} by search.',
+    more: 'Show the proof of {count} more event | Show the proof of {count} more events',
     none: 'This alert carries no matched fields.',
   },
   entity: {

@@ -185,7 +185,8 @@ export const zhCN = {
     pattern: '规则要求',
     asked: '规则要求',
     anywhere: '任意字段',
-    hidden: '显示前 {shown} 条日志的依据，另有 {hidden} 条可用检索查看。',
+    hidden: '告警保留前 {shown} 条日志的依据，另有 {hidden} 条可用检索查看。',
+    more: '再看 {count} 条日志的依据',
     none: '这条告警没有附带命中字段。',
   },
   entity: {

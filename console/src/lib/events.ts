@@ -59,15 +59,21 @@ const TELLING = [
   'reg_key.path',
   'api.operation',
   'rule.name',
-  'connection_info.protocol_name',
 ]
 const TOLD = 4
+
+/** `tcp :52114 → :443 tls, 1032 B out, 5120 B in`; empty for what is no connection. */
+function connectionOf(event: OcsfEvent): string {
+  const [protocol, from, to] = ['connection_info.protocol_name', 'src_endpoint.port', 'dst_endpoint.port'].map((path) => valueAt(event, path))
+  if (!to) return ''
+  const bytes = (path: string, way: string) => (valueAt(event, path) ? `, ${valueAt(event, path)} B ${way}` : '')
+  const ways = `${bytes('traffic.bytes_out', 'out')}${bytes('traffic.bytes_in', 'in')}`
+  return `${protocol} ${from ? `:${from}` : ''} → :${to} ${valueAt(event, 'app_name')}${ways}`.trim()
+}
 
 /** The event's message, or its most telling attributes, or its raw text. */
 export function summaryOf(event: OcsfEvent): string {
   if (event.message) return event.message
-  const told = TELLING.map((path) => valueAt(event, path))
-    .filter((value) => value !== '')
-    .slice(0, TOLD)
+  const told = [...TELLING.map((path) => valueAt(event, path)), connectionOf(event)].filter((value) => value !== '').slice(0, TOLD)
   return told.length > 0 ? told.join('  ') : (event.raw_data ?? '')
 }

@@ -51,7 +51,6 @@ export function startLive(changed: () => void): void {
       live.state = state
       live.retryAt = retryIn ? Date.now() + retryIn : 0
       if (state !== 'live') live.perSecond = null
-      if (state === 'live') refresh()
     },
     finding: (finding) => {
       take(finding)

@@ -3,6 +3,8 @@ import { computed } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 import { boundsOf, queryOfRange, rangeOfQuery, type Last, type Range } from './range'
 
+const MINUTE_MS = 60_000
+
 export function useRange(fallback: Last) {
   const route = useRoute()
   const router = useRouter()
@@ -12,9 +14,9 @@ export function useRange(fallback: Last) {
     return before && JSON.stringify(before) === JSON.stringify(next) ? before : next
   })
 
-  /** The ends as the server wants them, counted from this moment. */
+  /** The ends as the server wants them, counted from the end of this minute, so that charts start on whole minutes. */
   function bounds(): { from: string; to: string } {
-    const { from, to } = boundsOf(range.value, Date.now())
+    const { from, to } = boundsOf(range.value, Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS)
     return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
   }
 

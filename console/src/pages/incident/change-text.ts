@@ -3,7 +3,7 @@ import { useI18n } from 'vue-i18n'
 import type { Change } from '@/api/types'
 
 /** The name under which the platform itself acts. */
-const PLATFORM = 'wanglou'
+const PLATFORM = 'system'
 
 export function useChangeText(): (change: Change) => string {
   const { t, te } = useI18n()
