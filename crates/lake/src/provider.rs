@@ -21,6 +21,7 @@ use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -59,9 +60,11 @@ impl FileList {
         Ok(self.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file).collect())
     }
 
-    fn partitioned_file(&self, file: &DataFile) -> PartitionedFile {
-        PartitionedFile::new(format!("{}/{}", self.root, file.path), file.bytes)
-            .with_partition_values(file.partition_values())
+    fn partitioned_file(&self, file: &DataFile) -> Result<PartitionedFile> {
+        let mut partitioned = PartitionedFile::new(String::new(), file.bytes);
+        // Parsed, for a path made `from` text would escape what a directory may well be called, such as `数据`.
+        partitioned.object_meta.location = ObjectPath::parse(format!("{}/{}", self.root, file.path))?;
+        Ok(partitioned.with_partition_values(file.partition_values()))
     }
 }
 
@@ -86,8 +89,8 @@ impl TableProvider for FileList {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files: Vec<_> =
-            self.pruned(state, filters)?.into_iter().map(|file| self.partitioned_file(file)).collect();
+        let pruned = self.pruned(state, filters)?;
+        let files = pruned.into_iter().map(|file| self.partitioned_file(file)).collect::<Result<Vec<_>>>()?;
         if files.is_empty() {
             // A scan of no files would have no partition, which the planner refuses below a sort.
             let schema = match projection {

@@ -100,7 +100,7 @@ impl Rows {
         let mut sorted = Sorted::of(&event.attributes);
         self.others.clear();
         for (index, (attribute, value)) in PROMOTED.iter().zip(&sorted.promoted).enumerate() {
-            let exact = self.promoted.push(index, attribute.kind, *value);
+            let exact = self.promoted.push(index, *value);
             if let (false, Some(value)) = (exact, value) {
                 self.others.push_named(None, attribute.path, *value);
             }
@@ -236,31 +236,30 @@ impl Default for PromotedColumns {
 }
 
 impl PromotedColumns {
-    /// Appends a value to column `index`; whether the column holds it exactly.
-    fn push(&mut self, index: usize, kind: Kind, value: Option<Value<'_>>) -> bool {
-        let value = value.filter(|value| *value != Value::Null).ok_or(value.is_none());
-        match self.0.get_mut(index) {
-            Some(PromotedColumn::Text(text)) => {
-                text.append_option(value.map(Value::to_text).ok());
-                value.map_or_else(|absent| absent, |value| value.as_str().is_some())
+    /// Appends a value to column `index`; whether the column holds it exactly. An absent value and null leave it empty.
+    fn push(&mut self, index: usize, value: Option<Value<'_>>) -> bool {
+        let given = value.filter(|value| *value != Value::Null);
+        let is_text = matches!(value, Some(Value::Str(_)));
+        let fits = match self.0.get_mut(index) {
+            Some(PromotedColumn::Text(column)) => {
+                column.append_option(given.map(Value::to_text));
+                is_text
             }
-            Some(PromotedColumn::Int(number)) => {
-                number.append_option(value.ok().and_then(Value::as_i64));
-                value.map_or_else(|absent| absent, |value| matches!(value, Value::Int(_)))
+            Some(PromotedColumn::Int(column)) => {
+                column.append_option(given.and_then(Value::as_i64));
+                matches!(value, Some(Value::Int(_)))
             }
-            Some(PromotedColumn::Address { text, key }) => {
-                let given = value.map(Value::to_text).ok();
-                let canonical = given.as_deref().and_then(canonical_ip);
+            Some(PromotedColumn::Address { text: column, key }) => {
+                let text = given.map(Value::to_text);
+                let canonical = text.as_deref().and_then(canonical_ip);
                 key.append_option(canonical.as_deref().and_then(address_key));
-                text.append_option(canonical.as_deref().or(given.as_deref()));
-                let kept = canonical.is_none() || canonical.as_deref() == given.as_deref();
-                value.map_or_else(|absent| absent, |value| value.as_str().is_some() && kept)
+                let shown = canonical.as_deref().or(text.as_deref());
+                column.append_option(shown);
+                is_text && shown == text.as_deref()
             }
-            None => {
-                debug_assert!(false, "no column {index} of kind {kind:?}");
-                false
-            }
-        }
+            None => false,
+        };
+        value.is_none() || fits
     }
 
     fn finish(self, columns: &mut Vec<ArrayRef>) {

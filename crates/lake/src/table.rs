@@ -16,7 +16,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, DataType, LogicalFileView, PrimitiveType, StructField, Transaction};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path as ObjectPath};
 
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::scalar::ScalarValue;
@@ -119,13 +119,19 @@ impl EventTable {
     /// Writes a file. Its name follows from the segment: a second attempt after a crash replaces the first.
     async fn put(&self, segment: u64, number: usize, file: EncodedFile) -> Result<Action, DeltaTableError> {
         let day = day_text(file.arrival_day);
-        let folder = format!("{}={day}", columns::ARRIVAL_DAY);
+        // The partitions stand in the path too, as Hive has it: engines such as Polars read them there.
+        let day_folder = format!("{}={day}", columns::ARRIVAL_DAY);
+        let folder = format!("{day_folder}/{}={}", columns::TENANT, escape(&file.tenant));
         let path = format!("{folder}/segment-{segment:020}-{number}.parquet");
         let size = file.bytes.len();
         let store = self.table.object_store();
-        store.put_opts(&path.as_str().into(), Bytes::from(file.bytes).into(), Default::default()).await?;
+        let location =
+            ObjectPath::parse(&path).map_err(|error| DeltaTableError::generic(error.to_string()))?;
+        store.put_opts(&location, Bytes::from(file.bytes).into(), Default::default()).await?;
         sync_file(&self.dir.join(&path)).map_err(io_error)?;
-        sync_dir(&self.dir.join(folder)).and_then(|()| sync_dir(&self.dir)).map_err(io_error)?;
+        for folder in [folder.as_str(), day_folder.as_str(), ""] {
+            sync_dir(&self.dir.join(folder)).map_err(io_error)?;
+        }
         Ok(Action::Add(Add {
             path,
             partition_values: HashMap::from([
@@ -275,6 +281,16 @@ fn parse_stats(text: &str) -> Option<FileStats> {
         max_time_ns: stats.max_values.time_ns,
         regular_rows: stats.null_count.irregular,
     })
+}
+
+/// A partition's value as part of a path: what is not a plain letter, digit, `-`, `_` or `.` becomes `%XX`.
+fn escape(value: &str) -> String {
+    let escaped = |byte: u8| match byte {
+        b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    value.bytes().map(escaped).collect()
 }
 
 /// `2026-11-22` of days since the epoch.

@@ -12,6 +12,7 @@ mod body;
 mod disk;
 mod entry;
 mod memory;
+mod recovery;
 mod scan;
 mod writer;
 
@@ -28,9 +29,9 @@ use wanglou_model::SourceId;
 
 pub(crate) use disk::sync_dir;
 use disk::{Disk, LocalDisk};
-use entry::HeaderError;
 pub use memory::KEY_MEMORY;
 use memory::{Fact, Memory};
+use recovery::{OldSegment, Recovered};
 pub(crate) use writer::Observer;
 use writer::{Append, Command, PERMIT_BYTES, Writer};
 
@@ -39,8 +40,6 @@ use crate::{Appended, Batch, LogPosition};
 /// Bytes of batches that may wait for the disk; beyond it, appending waits.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
 const QUEUE_PERMITS: u32 = (MAX_QUEUED_BYTES / PERMIT_BYTES) as u32;
-/// Where damaged segments are copied to.
-const DAMAGED_DIR: &str = "damaged";
 
 /// Why the log failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -132,14 +131,6 @@ pub(crate) struct WalOptions {
     pub on_damage: OnDamage,
 }
 
-/// A segment that was there when the log was opened.
-#[derive(Clone, Debug)]
-pub(crate) struct OldSegment {
-    pub number: u64,
-    /// Where its entries begin.
-    pub offsets: Vec<u64>,
-}
-
 /// The log, open.
 pub(crate) struct Wal {
     dir: PathBuf,
@@ -181,9 +172,8 @@ impl Wal {
                 "remembered batch keys are damaged: a repetition of them is not recognised"
             );
         }
-        let mut recovery = Recovery { dir, options, memory, segments: Vec::new(), damage: Vec::new() };
-        recovery.run(committed)?;
-        let Recovery { memory, segments, damage, .. } = recovery;
+        let Recovered { memory, segments, damage } =
+            recovery::recover(dir, options.on_damage, memory, committed)?;
         let memory = Arc::new(Mutex::new(memory));
         let next_segment = segments.last().map_or(committed, |last| last.number.max(committed)) + 1;
         for segment in &segments {
@@ -244,7 +234,7 @@ impl Wal {
     ) -> impl Iterator<Item = Result<(LogPosition, Batch), WalError>> + use<> {
         let dir = self.dir.clone();
         let waiting: Vec<_> = self.old.iter().filter(|segment| segment.number > committed).cloned().collect();
-        waiting.into_iter().flat_map(move |segment| read_batches(&dir, &segment))
+        waiting.into_iter().flat_map(move |segment| recovery::read_batches(&dir, &segment))
     }
 
     /// Deletes a segment whose events are in the table, after saving what must be remembered.
@@ -292,126 +282,6 @@ impl Drop for Wal {
             let _ = thread.join();
         }
     }
-}
-
-/// What opening the log finds out.
-struct Recovery<'a> {
-    dir: &'a Path,
-    options: WalOptions,
-    memory: Memory,
-    segments: Vec<OldSegment>,
-    damage: Vec<WalError>,
-}
-
-impl Recovery<'_> {
-    fn run(&mut self, committed: u64) -> Result<(), WalError> {
-        let files = segment_files(self.dir).map_err(|error| open_error(self.dir, error))?;
-        let last = files.last().map(|(number, _)| *number);
-        let mut expected = committed + 1;
-        for (number, path) in &files {
-            if *number > expected {
-                let path = segment_path(self.dir, expected);
-                self.lost(WalError::Missing { path, count: number - expected })?;
-            }
-            expected = expected.max(number + 1);
-            self.read(*number, path, Some(*number) == last)?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, number: u64, path: &Path, is_last: bool) -> Result<(), WalError> {
-        let bytes = Bytes::from(std::fs::read(path).map_err(|error| open_error(path, error))?);
-        let scan = match scan::scan(&bytes, !is_last) {
-            Ok((found, scan)) if found == number => scan,
-            Err(HeaderError::Version(version)) => {
-                return Err(WalError::Version { path: path.into(), version });
-            }
-            Err(HeaderError::Unfinished) if is_last => scan::Scan::default(),
-            _ => {
-                let all = WalError::Damaged { path: path.into(), from: 0, to: bytes.len() as u64 };
-                self.set_aside(path, all)?;
-                scan::Scan { end: bytes.len(), ..scan::Scan::default() }
-            }
-        };
-        for hole in &scan.damage {
-            let (from, to) = (hole.start as u64, hole.end as u64);
-            self.set_aside(path, WalError::Damaged { path: path.into(), from, to })?;
-        }
-        let mut offsets = Vec::with_capacity(scan.entries.len());
-        for entry in &scan.entries {
-            match body::decode(bytes.slice(entry.body.clone())) {
-                Ok(batch) => {
-                    let at = LogPosition { segment: number, offset: entry.offset as u64 };
-                    self.memory.note(&Fact::of(&batch), at);
-                    offsets.push(at.offset);
-                }
-                Err(error) => {
-                    tracing::error!(%error, path = %path.display(), offset = entry.offset, "log entry unreadable");
-                    let (from, to) = (entry.offset as u64, entry.body.end as u64);
-                    self.set_aside(path, WalError::Damaged { path: path.into(), from, to })?;
-                }
-            }
-        }
-        if scan.end < bytes.len() {
-            tracing::warn!(path = %path.display(), kept = scan.end, bytes = bytes.len(), "torn tail cut off the log");
-            truncate(path, scan.end as u64).map_err(|error| open_error(path, error))?;
-        }
-        if offsets.is_empty() && scan.damage.is_empty() && is_last {
-            std::fs::remove_file(path).map_err(|error| open_error(path, error))?;
-        } else {
-            self.segments.push(OldSegment { number, offsets });
-        }
-        Ok(())
-    }
-
-    fn set_aside(&mut self, path: &Path, loss: WalError) -> Result<(), WalError> {
-        if self.options.on_damage == OnDamage::SetAside
-            && let Some(name) = path.file_name()
-        {
-            let damaged = self.dir.join(DAMAGED_DIR);
-            std::fs::create_dir_all(&damaged)
-                .and_then(|()| std::fs::copy(path, damaged.join(name)))
-                .map_err(|error| open_error(&damaged, error))?;
-        }
-        self.lost(loss)
-    }
-
-    fn lost(&mut self, loss: WalError) -> Result<(), WalError> {
-        if self.options.on_damage == OnDamage::Refuse {
-            return Err(loss);
-        }
-        tracing::error!(error = %loss, "going on without part of the log");
-        self.damage.push(loss);
-        Ok(())
-    }
-}
-
-/// The batches of one old segment.
-fn read_batches(dir: &Path, segment: &OldSegment) -> Vec<Result<(LogPosition, Batch), WalError>> {
-    let path = segment_path(dir, segment.number);
-    let read = || -> Result<Vec<_>, WalError> {
-        let bytes = Bytes::from(std::fs::read(&path).map_err(|error| open_error(&path, error))?);
-        let damaged = |from: u64| WalError::Damaged { path: path.clone(), from, to: bytes.len() as u64 };
-        let (_, marker) = entry::parse_segment_header(&bytes).map_err(|_| damaged(0))?;
-        let mut batches = Vec::with_capacity(segment.offsets.len());
-        for offset in &segment.offsets {
-            let entry = usize::try_from(*offset).ok().and_then(|at| entry::parse_entry(&bytes, at, marker));
-            let batch = entry.and_then(|entry| body::decode(bytes.slice(entry.body)).ok());
-            let at = LogPosition { segment: segment.number, offset: *offset };
-            batches.push((at, batch.ok_or_else(|| damaged(*offset))?));
-        }
-        Ok(batches)
-    };
-    match read() {
-        Ok(batches) => batches.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }
-}
-
-fn truncate(path: &Path, length: u64) -> io::Result<()> {
-    let file = std::fs::OpenOptions::new().write(true).open(path)?;
-    file.set_len(length)?;
-    file.sync_all()
 }
 
 fn segment_path(dir: &Path, number: u64) -> PathBuf {

@@ -53,11 +53,9 @@ pub(super) fn decode(batch: &Batch, at: LogPosition, second: i64) -> Vec<StoredE
 
 pub(super) fn all() -> Query {
     let mut query = Query::between(Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
-    query.limit = MAX_PAGE_FOR_TESTS;
+    query.limit = crate::MAX_PAGE;
     query
 }
-
-const MAX_PAGE_FOR_TESTS: usize = crate::MAX_PAGE;
 
 async fn put(lake: &Lake, key: &str, frames: usize, second: i64) -> Vec<StoredEvent> {
     let batch = batch(key, frames);
@@ -65,6 +63,16 @@ async fn put(lake: &Lake, key: &str, frames: usize, second: i64) -> Vec<StoredEv
     let events = decode(&batch, at, second);
     lake.store(at, events.clone()).await.unwrap();
     events
+}
+
+/// A lake that was dropped lets go of its lock when its background task is gone, a moment later.
+pub(super) async fn reopen(config: &LakeConfig) -> Lake {
+    loop {
+        match Lake::open(config.clone()).await {
+            Err(LakeError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 pub(super) fn json_of(stored: &StoredEvent) -> serde_json::Map<String, serde_json::Value> {
@@ -98,7 +106,7 @@ async fn events_are_found_before_during_and_after_their_way_to_the_table() {
     lake.close().await.unwrap();
     assert!(matches!(lake.append(batch("c", 1)).await, Err(LakeError::Closing)));
     drop(lake);
-    let lake = Lake::open(config(dir.path())).await.unwrap();
+    let lake = reopen(&config(dir.path())).await;
     assert_eq!(lake.replay().count(), 0);
     assert_eq!(lake.search(&all()).await.unwrap().hits.len(), 5);
     assert!(matches!(lake.append(batch("a", 3)).await.unwrap(), Appended::AlreadyHad(_)));
@@ -233,7 +241,7 @@ async fn one_process_at_a_time_and_only_known_batches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tenants_and_days_are_kept_apart_and_a_commit_that_failed_is_repeated() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::Builder::new().prefix("数据 湖[1]").tempdir().unwrap();
     let lake = Lake::open(config(dir.path())).await.unwrap();
     let batch = batch("a", 4);
     let Appended::At(at) = lake.append(batch.clone()).await.unwrap() else { panic!("not new") };

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use wanglou_model::Timestamp;
 
 use super::disk::SegmentFile;
+use super::recovery::DAMAGED_DIR;
 use super::*;
 use crate::Origin;
 

@@ -1,4 +1,5 @@
-//! kill -9: a child process appends and stores until it is killed; what it saw acknowledged must be there, once.
+//! kill -9 at any instant: a child process appends and stores until it is killed; what it saw acknowledged must be
+//! there, once. And the two instants that chance rarely hits: before a commit, and between commit and clean-up.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -86,4 +87,39 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
             assert!(times_found.contains_key(&stored.event.uid), "an event of batch {number} is gone");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_in_the_table_is_not_stored_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(config(dir.path())).await.unwrap();
+    put(&lake, "a", 5, 0).await;
+    let segment = dir.path().join("wal/00000000000000000001.wal");
+    let bytes = std::fs::read(&segment).unwrap();
+    lake.close().await.unwrap();
+    drop(lake);
+    assert!(!segment.exists());
+    std::fs::write(&segment, bytes).unwrap();
+    let lake = reopen(&config(dir.path())).await;
+    assert!(!segment.exists());
+    assert_eq!(lake.replay().count(), 0);
+    assert!(matches!(lake.append(batch("a", 5)).await.unwrap(), Appended::AlreadyHad(_)));
+    put(&lake, "b", 5, 10).await;
+    lake.flush().await.unwrap();
+    assert_eq!(lake.search(&all()).await.unwrap().hits.len(), 10);
+    assert_eq!(lake.stats().table_events, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_written_and_not_committed_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(config(dir.path())).await.unwrap();
+    let day = dir.path().join("events/arrival_day=2026-09-21/tenant=default");
+    std::fs::create_dir_all(&day).unwrap();
+    std::fs::write(day.join("segment-00000000000000000001-0.parquet"), "half a fi").unwrap();
+    put(&lake, "a", 5, 0).await;
+    assert_eq!(lake.search(&all()).await.unwrap().hits.len(), 5);
+    lake.flush().await.unwrap();
+    assert_eq!(lake.search(&all()).await.unwrap().hits.len(), 5);
+    assert_eq!(std::fs::read_dir(&day).unwrap().count(), 1);
 }

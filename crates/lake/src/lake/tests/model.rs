@@ -156,16 +156,6 @@ async fn live(steps: Vec<Step>) {
     }
 }
 
-/// A lake that was dropped lets go of its lock when its background task is gone, a moment later.
-async fn reopen(config: &LakeConfig) -> Lake {
-    loop {
-        match Lake::open(config.clone()).await {
-            Err(LakeError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-            opened => return opened.unwrap(),
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 60, ..ProptestConfig::default() })]
     #[test]
