@@ -124,8 +124,11 @@ collect() {
     cp "$(host_file app02 /var/log/auth.log)" "$out/app02-auth.log"
     zstd -q -19 -f "$(host_file web01 /var/log/nginx/modsec_audit.log)" -o "$out/web01-modsec.json.zst"
     [ ! -s "$LAB/suricata/eve.json" ] || zstd -q -19 -f "$LAB/suricata/eve.json" -o "$out/gw-eve.json.zst"
-    # The kernel's audit is one for the whole machine: keep what carries one of the lab's accounts.
-    [ ! -s "$LAB/audit.log" ] || python3 "$HERE/lab/keep_lab_events.py" <"$LAB/audit.log" | zstd -q -19 -f -o "$out/servers-audit.log.zst"
+    if [ -s "$LAB/audit.log" ]; then
+        python3 "$HERE/lab/split_audit.py" "$LAB" <"$LAB/audit.log"
+        zstd -q -19 -f "$LAB/web01-audit.log" -o "$out/web01-audit.log.zst"
+        zstd -q -19 -f "$LAB/app02-audit.log" -o "$out/app02-audit.log.zst"
+    fi
     python3 "$HERE/lab/write_manifest.py" "$out" >"$out/manifest.yaml"
     chmod 644 "$out"/*.log "$out"/*.zst "$out/manifest.yaml"
     ls -l "$out"

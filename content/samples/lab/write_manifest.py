@@ -12,7 +12,8 @@ FILES = [
     ("web01-modsec.json.zst", "web01-modsecurity", "modsecurity"),
     ("web01-auth.log", "web01-auth", "syslog"),
     ("app02-auth.log", "app02-auth", "syslog"),
-    ("servers-audit.log.zst", "servers-auditd", "auditd"),
+    ("web01-audit.log.zst", "web01-auditd", "auditd"),
+    ("app02-audit.log.zst", "app02-auditd", "auditd"),
     ("gw-eve.json.zst", "gateway-suricata", "suricata-eve"),
 ]
 ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
