@@ -135,7 +135,7 @@ codes! {
     /// A correlation that lacks what it needs or has it wrong.
     BAD_CORRELATION = "E030", "see the Sigma correlation specification: type, rules, group-by, timespan (such as 5m) and condition";
     /// A correlation type that is not supported yet.
-    UNSUPPORTED_CORRELATION = "E031", "event_count and value_count are supported";
+    UNSUPPORTED_CORRELATION = "E031", "event_count and value_count of detection rules are supported; the rules it names stay silent, as it asks";
     /// A correlation or filter names a rule that is not loaded.
     UNKNOWN_RULE = "E032", "load the rule it names in the same run, and name it by its `id` or `name`";
     /// An unknown severity or status.

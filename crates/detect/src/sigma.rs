@@ -154,3 +154,8 @@ pub(crate) fn read(
         _ => detection::read_rule(header, root, reporter).map(Document::Rule),
     }
 }
+
+/// The rules that a document counts, if it is a correlation, sound or not.
+pub(crate) fn counted_names(root: &Node) -> Vec<String> {
+    header::texts(root.get("correlation").and_then(|correlation| correlation.get("rules")))
+}

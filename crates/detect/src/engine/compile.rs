@@ -40,6 +40,9 @@ struct Compiler<'f> {
     rules: Vec<Placed<Rule>>,
     correlations: Vec<Placed<Correlation>>,
     filters: Vec<Placed<Filter>>,
+    /// Names of rules that correlations count which are not loaded: what is meant to be counted raises no finding of
+    /// its own, also when nobody counts it.
+    muted: Vec<String>,
     failed: Vec<FailedRule>,
     /// With the index of their file, to be sorted by.
     diagnostics: Vec<(usize, Diagnostic)>,
@@ -78,6 +81,9 @@ impl Compiler<'_> {
                     };
                     title = root.get("title").and_then(Node::text).map(str::to_owned);
                     let read = sigma::read(&document, &root, &mut reporter);
+                    if read.is_err() {
+                        self.muted.extend(sigma::counted_names(&root));
+                    }
                     previous = Some(root);
                     read
                 }
@@ -185,7 +191,10 @@ impl Compiler<'_> {
         let mut silent = vec![false; infos.len()];
         let mut audible = vec![false; infos.len()];
         for Placed { file, document } in correlations {
-            let Some(bases) = self.bases(file, &document, &headers, &chained) else { continue };
+            let Some(bases) = self.bases(file, &document, &headers, &chained) else {
+                self.muted.extend(document.rules.into_iter().map(|(name, _)| name));
+                continue;
+            };
             for base in &bases {
                 let flags = if document.generate { &mut audible } else { &mut silent };
                 if let Some(flag) = flags.get_mut(base.0 as usize) {
@@ -195,6 +204,9 @@ impl Compiler<'_> {
             let index = RuleIndex(u32::try_from(infos.len()).unwrap_or(u32::MAX));
             infos.push(Arc::new(versioned(&document, &bases, &infos)));
             plans.push(plan(index, &document, &bases, &headers, &mut builder));
+        }
+        for (flag, (_, header)) in silent.iter_mut().zip(&headers) {
+            *flag |= self.muted.iter().any(|name| is_called(header, name));
         }
         let silent = silent.into_iter().zip(audible).map(|(silent, audible)| silent && !audible).collect();
         let (program, errors) = builder.build();

@@ -172,6 +172,12 @@ fn rules_that_are_only_counted_are_silent() {
     };
     assert!(silent(""));
     assert!(!silent("  generate: true\n"));
+    // Also when the correlation itself cannot be loaded.
+    let temporal = "title: Later\ncorrelation: {type: temporal, rules: [failed], timespan: 1m}\n";
+    let compilation = compiled(&[&format!("{BASE}{temporal}")], &Taxonomy::default());
+    assert_eq!((compilation.loaded, compilation.failed.len()), (1, 1));
+    let (base, _) = compilation.engine.rules().next().unwrap();
+    assert!(compilation.engine.is_silent(base));
 }
 
 #[test]
