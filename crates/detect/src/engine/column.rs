@@ -184,6 +184,17 @@ fn longest_literal(pattern: &Pattern) -> Option<&str> {
 }
 
 impl Column {
+    /// Whether a text rules out that any value within it says anything: every question waits for a literal, and none
+    /// stands there.
+    pub(super) fn is_silent_about(&self, folded: &str) -> bool {
+        let lists = [&self.present, &self.not_null, &self.ungated];
+        let waits = lists.iter().all(|list| list.is_empty())
+            && self.exact.is_empty()
+            && self.networks.is_empty()
+            && self.numbers.is_empty();
+        waits && self.automaton.as_ref().is_none_or(|automaton| automaton.find(folded).is_none())
+    }
+
     /// Whether looking up an earlier answer is quicker than asking again.
     pub(super) fn is_costly(&self) -> bool {
         self.waiting.len() > MIN_COSTLY_LITERALS

@@ -178,6 +178,9 @@ impl Run<'_, '_, '_> {
             let source = self.s.active_sources.get(index).copied().unwrap_or_default();
             let keywords = self.program.logsources.get(source as usize).and_then(|source| source.keywords);
             let Some(column) = keywords else { continue };
+            if !line && self.is_without_keywords(column, values) {
+                continue;
+            }
             if let Some(state) = self.s.columns.get_mut(column as usize) {
                 state.active = self.s.now;
             }
@@ -187,6 +190,16 @@ impl Run<'_, '_, '_> {
                 (0..values).for_each(|position| self.feed(column, 0, position));
             }
         }
+    }
+
+    /// Looks at all values in one go, as if they were one text: what stands nowhere in it stands in none of them.
+    fn is_without_keywords(&mut self, column: u32, values: u32) -> bool {
+        for position in 0..values {
+            if let Some(value) = value_at(self.record, position) {
+                self.fold(position, value);
+            }
+        }
+        self.program.columns.get(column as usize).is_some_and(|column| column.is_silent_about(&self.s.text))
     }
 
     fn feed(&mut self, column: u32, level: u8, position: u32) {

@@ -11,6 +11,8 @@ use wanglou_model::Format;
 use crate::support::{compiled, record_of};
 
 const FIELDS: [&str; 3] = ["f", "g", "h"];
+/// The value of a field that no selection asks about.
+const OTHER: &str = "aAbB";
 
 #[derive(Clone, Debug)]
 enum Ask {
@@ -43,6 +45,8 @@ struct Rule {
     /// Selections; each a list of (field, what is asked), joined by and.
     selections: Vec<Vec<(usize, Ask)>>,
     condition: Condition,
+    /// Words of which one must stand somewhere in the record as well; none: no such words.
+    keywords: Vec<String>,
 }
 
 /// Text over few letters, so that things match often; with wildcards.
@@ -86,7 +90,12 @@ fn rule() -> impl Strategy<Value = Rule> {
                 (inner.clone(), inner).prop_map(|(a, b)| Condition::Or(Box::new(a), Box::new(b))),
             ]
         });
-        condition.prop_map(move |condition| Rule { selections: selections.clone(), condition })
+        let keywords = prop::collection::vec("[abABé?]{1,4}", 0..3);
+        (condition, keywords).prop_map(move |(condition, keywords)| Rule {
+            selections: selections.clone(),
+            condition,
+            keywords,
+        })
     })
 }
 
@@ -111,14 +120,19 @@ impl Rule {
                 text.push_str(&format!("    {}{modifier}: {value}\n", FIELDS[*field]));
             }
         }
-        format!("{text}  condition: {}\n", self.condition.text())
+        if self.keywords.is_empty() {
+            return format!("{text}  condition: {}\n", self.condition.text());
+        }
+        let keywords: Vec<String> = self.keywords.iter().map(|word| format!("'{word}'")).collect();
+        format!("{text}  _k: [{}]\n  condition: {} and _k\n", keywords.join(", "), self.condition.text())
     }
 
     fn holds(&self, event: &[Vec<Json>]) -> bool {
-        self.condition.holds(
-            &|index| self.selections[index].iter().all(|(field, ask)| ask.holds(&event[*field], event)),
-            self.selections.len(),
-        )
+        let selection =
+            |index: usize| self.selections[index].iter().all(|(field, ask)| ask.holds(&event[*field], event));
+        let all: Vec<Json> = event.iter().flatten().cloned().chain([json!(OTHER)]).collect();
+        let keywords = self.keywords.is_empty() || Ask::Contains(self.keywords.clone()).holds(&all, event);
+        keywords && self.condition.holds(&selection, self.selections.len())
     }
 }
 
@@ -181,6 +195,7 @@ impl Condition {
             Self::Not(inner) => format!("not ({})", inner.text()),
             Self::And(a, b) => format!("({} and {})", a.text(), b.text()),
             Self::Or(a, b) => format!("({} or {})", a.text(), b.text()),
+            // Names that begin with an underscore are not among them.
             Self::OneOfThem => "1 of them".to_owned(),
             Self::AllOfThem => "all of s*".to_owned(),
         }
@@ -218,7 +233,7 @@ fn glob(pattern: &[char], text: &[char]) -> bool {
 }
 
 fn json(event: &[Vec<Json>]) -> Json {
-    let mut object = Map::from_iter([("other".to_owned(), json!("aAbB"))]);
+    let mut object = Map::from_iter([("other".to_owned(), json!(OTHER))]);
     for (field, values) in FIELDS.iter().zip(event) {
         match values.as_slice() {
             [] => {}
