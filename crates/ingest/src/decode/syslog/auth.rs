@@ -52,10 +52,17 @@ pub(crate) mod event {
 }
 
 /// Writes what `app` says in `text`, if it speaks of log-ins or accounts.
-pub(super) fn write(app: &str, text: &str, fields: &mut FieldMap) {
-    let (text, repeat) = unfold(text.trim());
+pub(super) fn write<'a>(app: &'a str, text: &'a str, fields: &mut FieldMap) {
+    let (text, repeat) = unfold(without_solaris_id(text.trim()));
     let mut said = Said::default();
-    let understood = pam(text, &mut said).is_some() || by_app(base_name(app), text, &mut said).is_some();
+    let understood = match app.strip_suffix("(pam_unix)") {
+        // Before Linux-PAM 1.0 the module stood in the tag.
+        Some(service) => {
+            said.service = Some(service);
+            pam_message(service, text, &mut said).is_some()
+        }
+        None => pam(text, &mut said).is_some() || by_app(base_name(app), text, &mut said).is_some(),
+    };
     if understood {
         said.repeat = repeat;
         said.write(fields);
@@ -71,7 +78,8 @@ fn by_app<'a>(app: &str, text: &'a str, said: &mut Said<'a>) -> Option<()> {
     match app {
         // login calls itself ` -- root` once somebody has logged in.
         _ if app.starts_with("-- ") => privilege::login(text, said),
-        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" => sshd::sshd(text, said),
+        "sshd" | "sshd-session" | "sshd-auth" => sshd::sshd(text, said),
+        "dropbear" => sshd::dropbear(text, said),
         "sudo" => privilege::sudo(text, said),
         "su" | "su-l" => privilege::su(text, said),
         "login" => privilege::login(text, said),
@@ -81,6 +89,11 @@ fn by_app<'a>(app: &str, text: &'a str, said: &mut Said<'a>) -> Option<()> {
         "systemd-logind" => logind(text, said),
         _ => None,
     }
+}
+
+/// Solaris puts `[ID 800047 auth.notice]` before the text.
+fn without_solaris_id(text: &str) -> &str {
+    text.strip_prefix("[ID ").and_then(|rest| rest.split_once("] ")).map_or(text, |(_, text)| text)
 }
 
 /// rsyslog's `message repeated 3 times: [ text]`.
@@ -188,17 +201,23 @@ fn logind<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
 /// `pam_unix(su:session): session opened for user root(uid=0) by wang(uid=1000)`, and sshd's
 /// `PAM 2 more authentication failures; ...`.
 fn pam<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
-    if let Some((count, list)) =
-        text.strip_prefix("PAM ").and_then(|rest| rest.split_once(" more authentication failure"))
-    {
-        (said.event, said.result, said.reason) = (event::CONNECTION, FAILURE, Some("too many attempts"));
-        count.parse::<u32>().ok()?;
-        return pam_list(list, said);
+    if let Some(more) = text.strip_prefix("PAM ") {
+        return pam_message("", more, said);
     }
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let (service, text) = text.strip_prefix("pam_")?.split_once('(')?.1.split_once("): ")?;
     let (service, _) = service.split_once(':').unwrap_or((service, ""));
     said.service = Some(service);
+    pam_message(service, text, said)
+}
+
+/// What a module of PAM says on behalf of `service`.
+fn pam_message<'a>(service: &str, text: &'a str, said: &mut Said<'a>) -> Option<()> {
+    if let Some((count, list)) = text.split_once(" more authentication failure") {
+        (said.event, said.result, said.reason) = (event::CONNECTION, FAILURE, Some("too many attempts"));
+        count.parse::<u32>().ok()?;
+        return pam_list(list, said);
+    }
     let name = |word: &'a str| word.split_once('(').map_or(word, |(name, _)| name);
     for (start, what) in [
         ("session opened for user ", event::SESSION_OPEN),
@@ -329,6 +348,31 @@ mod tests {
                 "sshd",
                 "subsystem request for sftp by user wang",
                 "event=session_open|result=success|user=wang|service=sftp",
+            ),
+            (
+                "sshd(pam_unix)",
+                "2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=10.0.3.1  user=root",
+                "event=connection|result=failure|user=root|src_ip=10.0.3.1|tty=ssh|service=sshd|reason=too many attempts",
+            ),
+            (
+                "sshd",
+                "[ID 800047 auth.notice] Failed none for root from 1.2.3.4 port 22 ssh2",
+                "event=login|result=failure|user=root|src_ip=1.2.3.4|src_port=22|method=none",
+            ),
+            (
+                "sshd",
+                "error: PAM: authentication error for illegal user eve from 1.2.3.4",
+                "event=pam_auth|result=failure|user=eve|src_ip=1.2.3.4|method=PAM|invalid_user=true",
+            ),
+            (
+                "dropbear",
+                "Bad password attempt for 'root' from 1.2.3.4:48629",
+                "event=login|result=failure|user=root|src_ip=1.2.3.4|src_port=48629|method=password",
+            ),
+            (
+                "dropbear",
+                "Pubkey auth succeeded for 'root' with key md5 78:d6 from 1.2.3.4:51737",
+                "event=login|result=success|user=root|src_ip=1.2.3.4|src_port=51737|method=publickey",
             ),
             ("sshd", "Server listening on 0.0.0.0 port 22.", ""),
             ("sshd", "Failed", ""),

@@ -46,6 +46,15 @@ pub(super) fn su<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
             (Some(target), Some(user), tty.filter(|tty| *tty != "none"));
         return Some(());
     }
+    // FreeBSD's: BAD SU wang to root on /dev/ttyp0
+    let (words, result) = text.strip_prefix("BAD SU ").map_or((text, SUCCESS), |words| (words, FAILURE));
+    if let Some((users, tty)) = words.split_once(" on ")
+        && let Some((user, target)) = users.split_once(" to ")
+        && !user.contains(' ')
+    {
+        (said.result, said.user, said.target_user, said.tty) = (result, Some(user), Some(target), Some(tty));
+        return Some(());
+    }
     // + /dev/pts/0 wang:root
     let (rest, result) = match text.split_at_checked(2)? {
         ("+ ", rest) => (rest, SUCCESS),

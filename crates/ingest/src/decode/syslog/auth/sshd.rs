@@ -36,10 +36,14 @@ pub(super) fn sshd<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
         said.login_user(user);
         return said.peer(peer);
     }
-    if let Some((method, rest)) = text
-        .split_once(": Authentication failure for ")
-        .or_else(|| text.split_once(": User not known to the underlying authentication module for "))
-    {
+    // OpenPAM of the BSDs and macOS, and Linux-PAM, have words of their own.
+    const PAM_REFUSALS: [&str; 4] = [
+        ": Authentication failure for ",
+        ": authentication error for ",
+        ": User not known to the underlying authentication module for ",
+        ": unknown user for ",
+    ];
+    if let Some((method, rest)) = PAM_REFUSALS.iter().find_map(|words| text.split_once(words)) {
         (said.event, said.result, said.method) = (event::PAM_AUTH, FAILURE, Some(method));
         let (user, peer) = rest.rsplit_once(" from ")?;
         said.login_user(user);
@@ -53,7 +57,34 @@ pub(super) fn sshd<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
         said.login_user(user);
         return if peer.is_empty() { Some(()) } else { said.peer(peer) };
     }
+    if let Some(user) = text.strip_prefix("input_userauth_request: invalid user ") {
+        (said.event, said.result, said.user, said.invalid_user) =
+            (event::CONNECTION, FAILURE, Some(user), true);
+        return Some(());
+    }
     sshd_connection(text, said)
+}
+
+/// dropbear, the SSH server of small devices: addresses with their port, users in quotes.
+pub(super) fn dropbear<'a>(text: &'a str, said: &mut Said<'a>) -> Option<()> {
+    said.event = event::LOGIN;
+    (said.result, said.method) = if text.starts_with("Password auth succeeded") {
+        (SUCCESS, Some("password"))
+    } else if text.starts_with("Pubkey auth succeeded") {
+        (SUCCESS, Some("publickey"))
+    } else if text.starts_with("Bad password attempt") {
+        (FAILURE, Some("password"))
+    } else if text.starts_with("Login attempt for nonexistent user") {
+        said.invalid_user = true;
+        (FAILURE, None)
+    } else {
+        return None;
+    };
+    let (before, peer) = text.rsplit_once(" from ")?;
+    said.user = before.split_once('\'').and_then(|(_, rest)| rest.split_once('\'')).map(|(user, _)| user);
+    let (address, port) = peer.rsplit_once(':')?;
+    (said.source, said.port) = (Some(address.trim_matches(['[', ']'])), Some(port));
+    Some(())
 }
 
 /// `password for root from 1.2.3.4 port 22 ssh2: RSA SHA256:...`
