@@ -65,6 +65,7 @@ function incidentOf(one: Case) {
     first_seen: iso(Math.min(...times)),
     last_seen: iso(Math.max(...times)),
     finding_count: one.tells.length,
+    event_count: one.tells.reduce((sum, { count }) => sum + (count ?? 1), 0),
     entities: entitiesOf(one),
     tactics: tacticsOf(one),
     history: [opened, ...notes, ...(added.get(one.id) ?? [])],
@@ -224,7 +225,7 @@ const GET: Record<string, (query: URLSearchParams) => unknown> = {
   ledger: () => ({
     sources: SOURCES.map(([source, , received, rejected]) => {
       const stored = received - rejected
-      return { source, received, stored, rejected, evaluated: stored, in_flight: 0, events: stored, duplicates: 0, balanced: true }
+      return { source, received, stored, rejected, evaluated: stored, in_flight: 0, events: stored, duplicates: 0, dropped: 0, balanced: true }
     }),
   }),
   'dead-letters': () => ({

@@ -219,7 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Takes a batch of events: one a line (NDJSON; syslog, access-log and auditd lines are recognised too).
-         * @description Answered after the batch is on disk. Lines that later turn out not to be readable are kept as dead letters.
+         * @description Answered after the batch is on disk.
          */
         post: operations["ingest"];
         delete?: never;
@@ -384,7 +384,7 @@ export interface components {
              * @description When.
              */
             at: string;
-            /** @description Who: a user's name, or `wanglou` for the platform itself. */
+            /** @description Who: a user's name, or `system` for the platform itself. */
             by: string;
             /** @description For a change of state or severity: from. */
             from?: string | null;
@@ -554,6 +554,11 @@ export interface components {
             entities: components["schemas"]["IncidentEntityInfo"][];
             /**
              * Format: int64
+             * @description How many events they stand for.
+             */
+            event_count: number;
+            /**
+             * Format: int64
              * @description How many findings it holds.
              */
             finding_count: number;
@@ -633,7 +638,7 @@ export interface components {
         IngestReport: {
             /**
              * Format: int64
-             * @description Lines that are in the log now: they survive a crash.
+             * @description Lines that were read; they are in the log now and survive a crash.
              */
             accepted: number;
             /** @description True when this `Idempotency-Key` was seen before: nothing was added. */
@@ -643,11 +648,11 @@ export interface components {
              * @description Lines in the body, blank ones aside.
              */
             received: number;
-            /** @description Lines that were refused, the first ones: at most 100. */
+            /** @description Lines that cannot be read, the first ones: at most 100. They are kept as dead letters. */
             rejected: components["schemas"]["RejectedLine"][];
             /**
              * Format: int64
-             * @description All lines that were refused.
+             * @description How many lines cannot be read.
              */
             rejected_count: number;
         };
@@ -660,6 +665,11 @@ export interface components {
         LedgerLine: {
             /** @description Whether the sums hold. If not, it is a bug: report it. */
             balanced: boolean;
+            /**
+             * Format: int64
+             * @description Frames that the source could not take since start (too long, kernel buffer full): not part of `received`.
+             */
+            dropped: number;
             /**
              * Format: int64
              * @description Lines that were sent again under a known `Idempotency-Key`; not part of `received`.
@@ -710,7 +720,7 @@ export interface components {
         };
         /** @description A note. */
         NewNote: {
-            /** @description 1 to 4,000 characters. */
+            /** @description 1 to 10,000 characters. */
             text: string;
         };
         /** @description What creates a source. */
@@ -766,7 +776,7 @@ export interface components {
             /** @description What happened this time, and what to do, in Chinese. */
             detail_zh: string;
             /** @description The path of the request. */
-            instance?: string | null;
+            instance: string;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -880,7 +890,7 @@ export interface components {
         };
         /** @description A change of state. */
         StateChange: {
-            /** @description Why, or what was done: at most 4,000 characters. Needed to resolve or close. */
+            /** @description Why, or what was done: at most 10,000 characters. Needed for every state but `in_progress`, and to take an incident up again. */
             note?: string;
             /** @description Where it shall stand. */
             state: components["schemas"]["IncidentState"];
@@ -1519,7 +1529,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": string;
+                    "application/openmetrics-text": string;
                 };
             };
             401: {

@@ -30,13 +30,16 @@ export const TO: readonly Side[] = [
   ['device.ip', 'address'],
 ]
 
+/** What sources write when they know no name. */
+const PLACEHOLDERS = new Set(['-', '?', 'unknown', 'localhost', '(null)', 'n/a'])
+
 type Side = readonly [path: string, kind: EntityKind]
 
 /** The first of the paths that has a value, as an entity; at most one. */
 export function sideOf(event: OcsfEvent, side: readonly Side[]): EntityKey[] {
   for (const [path, kind] of side) {
     const value = valueAt(event, path)
-    if (value) return [{ kind, value }]
+    if (value && !PLACEHOLDERS.has(value.toLowerCase())) return [{ kind, value }]
   }
   return []
 }
@@ -44,7 +47,6 @@ export function sideOf(event: OcsfEvent, side: readonly Side[]): EntityKey[] {
 /** What tells one event of a class from another, in the order of how much it tells; the first three found are shown. */
 const TELLING = [
   'http_request.http_method',
-  'http_request.url.path',
   'http_request.url.url_string',
   'http_response.code',
   'query.hostname',
@@ -74,6 +76,7 @@ function connectionOf(event: OcsfEvent): string {
 /** The event's message, or its most telling attributes, or its raw text. */
 export function summaryOf(event: OcsfEvent): string {
   if (event.message) return event.message
-  const told = [...TELLING.map((path) => valueAt(event, path)), connectionOf(event)].filter((value) => value !== '').slice(0, TOLD)
+  const values = [...TELLING.map((path) => valueAt(event, path)), connectionOf(event)]
+  const told = [...new Set(values)].filter((value) => value !== '').slice(0, TOLD)
   return told.length > 0 ? told.join('  ') : (event.raw_data ?? '')
 }
