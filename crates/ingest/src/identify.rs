@@ -67,7 +67,7 @@ pub fn container(head: &[u8]) -> Container {
     }
     match crate::text::Encoding::of(head) {
         None => Container::Other("binary data of an unknown kind"),
-        Some(_) if head.iter().all(u8::is_ascii_whitespace) => Container::Empty,
+        Some(_) if head.len() < HEAD_BYTES && head.iter().all(u8::is_ascii_whitespace) => Container::Empty,
         Some(_) => Container::Text,
     }
 }
