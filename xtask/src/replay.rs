@@ -71,13 +71,18 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// The shapes of time that occur in the samples: a pattern, and how `strftime` writes it.
-const SHAPES: [(&str, Shape); 5] = [
+const SHAPES: [(&str, Shape); 6] = [
     // ISO 8601 with fraction and offset: EVE `+0000`, RFC 5424, JSON.
     (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", Shape::Iso),
     // Access logs.
     (r"\b\d\d/[A-Z][a-z][a-z]/20\d\d:\d\d:\d\d:\d\d [+-]\d{4}", Shape::Zoned("%d/%b/%Y:%H:%M:%S %z")),
     // nginx error log.
     (r"^20\d\d/\d\d/\d\d \d\d:\d\d:\d\d", Shape::Civil("%Y/%m/%d %H:%M:%S")),
+    // ModSecurity, as asctime writes it.
+    (
+        r"\b[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 123]\d \d\d:\d\d:\d\d 20\d\d\b",
+        Shape::Civil("%a %b %e %H:%M:%S %Y"),
+    ),
     // RFC 3164.
     (r"^(?:<\d+>)?[A-Z][a-z][a-z] [ 123]\d \d\d:\d\d:\d\d", Shape::Bsd),
     // auditd.
@@ -195,6 +200,10 @@ mod tests {
             (
                 "type=SYSCALL msg=audit(1764000000.250:12): a=1",
                 "type=SYSCALL msg=audit(1764086400.250:12): a=1",
+            ),
+            (
+                r#"{"time_stamp":"Sun Nov 22 08:00:00 2026","id":"1"}"#,
+                r#"{"time_stamp":"Mon Nov 23 08:00:00 2026","id":"1"}"#,
             ),
             ("no time here, 2026-11-22", "no time here, 2026-11-22"),
         ] {
