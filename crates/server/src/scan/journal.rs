@@ -56,16 +56,20 @@ impl Journal {
             self.files += 1;
             self.events += report.events;
             self.bytes += report.bytes;
-            self.rejected += report.rejected;
             if let Some(format) = report.format
                 && report.events > 0
             {
                 *self.formats.entry(format.name()).or_default() += report.events;
             }
-            match report.status {
-                FileStatus::Read => {}
-                FileStatus::Skipped(reason) => self.skipped.push(Unread { file: report.file, reason }),
-                FileStatus::Failed(reason) => self.failed.push(Unread { file: report.file, reason }),
+            if let FileStatus::Skipped(reason) = report.status {
+                // The lines of what is no log are no damaged records.
+                self.rejections.retain(|rejection| rejection.file != report.file);
+                self.skipped.push(Unread { file: report.file, reason });
+                continue;
+            }
+            self.rejected += report.rejected;
+            if let FileStatus::Failed(reason) = report.status {
+                self.failed.push(Unread { file: report.file, reason });
             }
         }
     }

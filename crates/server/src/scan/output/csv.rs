@@ -41,7 +41,8 @@ fn row(finding: &Finding) -> [String; 18] {
     let attacks = rule.attacks();
     let tactics: Vec<&str> = attacks.tactics().iter().map(|tactic| tactic.slug).collect();
     let reasons = columns::reasons(finding);
-    let why: Vec<String> = reasons.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    let name = |field: &str| if field.is_empty() { "text" } else { field }.to_owned();
+    let why: Vec<String> = reasons.iter().map(|(field, value)| name(field) + "=" + value).collect();
     let evidence = finding.evidences.first();
     let place = evidence.and_then(|evidence| evidence.place.as_ref());
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();

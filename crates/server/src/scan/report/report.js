@@ -188,14 +188,14 @@
     }
     const columns = data.tactics.map(([uid, name, nameZh]) => {
       const entry = counts.get(uid);
-      const techniques = entry ? [...entry.techniques].sort((a, b) => b[1].count - a[1].count).slice(0, 8) : [];
+      const techniques = entry ? [...entry.techniques].sort((a, b) => b[1].count - a[1].count).slice(0, 6) : [];
       const on = filter.tactic === uid && filter.technique === null;
-      return el("div", { cls: `tactic${entry ? "" : " none"}${on ? " on" : ""}` },
+      return el("div", { cls: `tactic${entry ? "" : " empty"}${on ? " on" : ""}` },
         el("button", { title: uid, onclick: () => entry && set({ tactic: on ? null : uid, technique: null }) }, el("b", {}, entry ? number(entry.count) : "·"), lang === "zh" ? nameZh : name),
         ...techniques.map(([technique, one]) => {
           const chosen = filter.technique === technique && filter.tactic === uid;
           return el("button", { cls: `tech l${one.level}${chosen ? " on" : ""}`, title: `${technique} ${data.techniques[technique] || ""}: ${one.count}`, onclick: () => set({ tactic: chosen ? null : uid, technique: chosen ? null : technique }) },
-            el("em", {}, number(one.count)), data.techniques[technique] || technique);
+            el("span", { lang: "en" }, data.techniques[technique] || technique), el("em", {}, number(one.count)));
         }));
     });
     const note = without ? `${w.byAttack} · ${w.noTactic} ${without}` : w.byAttack;
@@ -288,7 +288,7 @@
     return el("section", { id: "list" },
       el("div", { cls: "filters" }, el("strong", {}, w.findings), search, ...chips, chips.length || filter.text ? el("button", { cls: "chip", onclick: () => set({ text: "", levels: new Set(), host: null, rule: null, tactic: null, technique: null, from: null, to: null }) }, w.clear) : null, el("span", { cls: "count" }, w.shown(found.length, data.findings.length))),
       el("div", { cls: "table" },
-        found.length ? el("table", {}, el("thead", {}, el("tr", {}, ...[w.time, w.level, w.what, w.host, w.who, w.place].map((name) => el("th", {}, name)))), body) : el("div", { cls: "none" }, data.findings.length ? w.nothing : w.empty),
+        found.length ? el("table", { cls: "list" }, el("colgroup", {}, ...["time", "level", "what", "host", "who", "place"].map((name) => el("col", { cls: name }))), el("thead", {}, el("tr", {}, ...[w.time, w.level, w.what, w.host, w.who, w.place].map((name) => el("th", {}, name)))), body) : el("div", { cls: "none" }, data.findings.length ? w.nothing : w.empty),
         found.length > limit ? el("button", { cls: "more", onclick: () => { limit += PAGE * 5; draw(); } }, `${w.more} (${found.length - limit})`) : null));
   }
 
