@@ -40,6 +40,7 @@ Exit codes: 0 all read, 2 some input unreadable, 64 wrong usage.";
 /// Writes the events.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let zone = offline::zone(args.zone.as_deref())?;
+    let interrupt = Interrupt::on_signals().context("cannot wait for Ctrl-C")?;
     let mut output = offline::Output::open(args.output.as_deref())?;
     let discovery = wanglou_ingest::discover(&args.paths);
     let parse = Parse {
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         threads: offline::threads(args.threads),
         zone,
         origin: args.origin,
-        interrupt: Interrupt::on_signals().context("cannot wait for Ctrl-C")?,
+        interrupt,
     };
     match events::write(&parse, &mut output) {
         Ok(journal) => {

@@ -69,6 +69,7 @@ Ctrl-C keeps what was found so far.";
 /// Scans and writes what was found.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let zone = offline::zone(args.zone.as_deref())?;
+    let interrupt = Interrupt::on_signals().context("cannot wait for Ctrl-C")?;
     let mut output = offline::Output::open(args.output.as_deref())?;
     let mut stats_file = args.stats.as_deref().map(offline::create).transpose()?;
     let rulebook = Rulebook::load(&args.rules)?;
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         zone: zone.clone(),
         keep: args.format.keep(),
         progress,
-        interrupt: Interrupt::on_signals().context("cannot wait for Ctrl-C")?,
+        interrupt,
     })
     .context("cannot keep what was found in a temporary file")?;
     outcome.journal.complain();

@@ -1,4 +1,10 @@
 //! The command line, run as people run it: the real binary on invented evidence.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot even be set up must fail"
+)]
 
 mod bad_input;
 mod corpora;
