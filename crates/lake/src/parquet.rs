@@ -102,10 +102,12 @@ fn properties() -> WriterProperties {
         .set_created_by("wanglou".into())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_bloom_filter_fpp(BLOOM_FALSE_POSITIVES);
+        .set_statistics_enabled(EnabledStatistics::Page);
+    // A false-positive rate set for all columns would give all of them a filter.
     for column in columns::needle_columns() {
-        properties = properties.set_column_bloom_filter_enabled(ColumnPath::from(column), true);
+        properties = properties
+            .set_column_bloom_filter_enabled(ColumnPath::from(column), true)
+            .set_column_bloom_filter_fpp(ColumnPath::from(column), BLOOM_FALSE_POSITIVES);
     }
     // No two values are alike, or nobody compares them: a dictionary or minima would be a waste.
     for column in [columns::UID, columns::RAW, columns::REST] {
@@ -116,4 +118,50 @@ fn properties() -> WriterProperties {
             properties.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
     properties.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::hit::tests::any_stored;
+    use crate::rows;
+
+    #[test]
+    fn files_are_sorted_and_carry_what_rules_them_out() {
+        let events = proptest::collection::vec(any_stored(), 50..51);
+        let events = events.new_tree(&mut TestRunner::deterministic()).unwrap().current();
+        let files = encode(&[rows::encode(&events).unwrap()]).unwrap();
+        let [file] = files.as_slice() else { panic!("one day and one tenant make one file") };
+        let times = || events.iter().map(|stored| stored.event.time.nanos());
+        assert_eq!(file.stats.rows, 50);
+        assert_eq!(Some(file.stats.min_time_ns), times().min());
+        assert_eq!(Some(file.stats.max_time_ns), times().max());
+        assert!(file.stats.regular_rows < 50, "the generator makes irregular events");
+
+        let reader = SerializedFileReader::new(bytes::Bytes::from(file.bytes.clone())).unwrap();
+        let group = reader.metadata().row_group(0);
+        for column in group.columns() {
+            let name = column.column_path().string();
+            let wants_bloom = columns::needle_columns().any(|needle| needle == name);
+            assert_eq!(column.bloom_filter_offset().is_some(), wants_bloom, "{name}");
+            assert!(column.offset_index_offset().is_some(), "{name}");
+        }
+        let keys: Vec<(i64, i64)> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(|row| {
+                let number = |name: &str| {
+                    let row = row.as_ref().unwrap();
+                    let (_, field) = row.get_column_iter().find(|(column, _)| *column == name).unwrap();
+                    field.to_string().parse::<i64>().unwrap()
+                };
+                (number(columns::CLASS_UID), number(columns::TIME_NS))
+            })
+            .collect();
+        assert!(keys.is_sorted());
+    }
 }

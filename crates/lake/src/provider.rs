@@ -172,3 +172,40 @@ impl PruningStatistics for Statistics<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{col, lit};
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    fn file(name: &str, from: i64, to: i64, regular_rows: u64) -> Arc<DataFile> {
+        let stats = FileStats { rows: 10, min_time_ns: from, max_time_ns: to, regular_rows };
+        Arc::new(DataFile {
+            path: name.into(),
+            bytes: 1,
+            arrival_day: 0,
+            tenant: name.into(),
+            stats: (from <= to).then_some(stats),
+        })
+    }
+
+    #[test]
+    fn files_are_ruled_out_by_time_by_tenant_and_by_having_no_irregular_rows() {
+        let files = vec![file("old", 0, 9, 10), file("new", 10, 19, 9), file("unknown", 1, 0, 0)];
+        let list = FileList::new(Path::new("/lake"), Arc::new(files));
+        let context = SessionContext::new();
+        for (filter, expected) in [
+            (col(columns::TIME_NS).gt_eq(lit(10_i64)), vec!["new", "unknown"]),
+            (col(columns::TIME_NS).lt(lit(0_i64)), vec!["unknown"]),
+            (col(columns::IRREGULAR).is_not_null(), vec!["new", "unknown"]),
+            (col(columns::TENANT).eq(lit("old")), vec!["old"]),
+            (col("user_name").eq(lit("root")), vec!["old", "new", "unknown"]),
+        ] {
+            let kept = list.pruned(&context.state(), std::slice::from_ref(&filter)).unwrap();
+            let kept: Vec<_> = kept.iter().map(|file| file.path.as_str()).collect();
+            assert_eq!(kept, expected, "{filter}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use wanglou_model::Timestamp;
 
@@ -332,7 +333,7 @@ proptest! {
                     Step::Reopen { retire } => {
                         drop(wal);
                         if retire {
-                            committed = acknowledged.iter().map(|(at, _)| at.segment).max().unwrap_or(0);
+                            committed = acknowledged.iter().map(|(at, _)| at.segment).max().unwrap_or(committed);
                         }
                         faults = Arc::default();
                         let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
