@@ -45,7 +45,9 @@ pub(crate) enum ConfigError {
     #[error("`tls.certificate` and `tls.key` go together: give both or neither")]
     HalfTls,
     /// Two watched folders would be one source.
-    #[error("two watched folders are named `{name}`: give them different names with `[[folders]] name = …`")]
+    #[error(
+        "two watched folders are named `{name}`: give them different names with `[[folders]] source = …`"
+    )]
     FolderName { name: String },
 }
 
@@ -80,10 +82,33 @@ struct TlsFile {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SyslogFile {
-    /// Addresses for UDP.
-    udp: Vec<SocketAddr>,
-    /// Addresses for TCP.
-    tcp: Vec<SocketAddr>,
+    /// Address for UDP, or several.
+    udp: OneOrMany,
+    /// Address for TCP, or several.
+    tcp: OneOrMany,
+}
+
+/// One address, or a list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(SocketAddr),
+    Many(Vec<SocketAddr>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl From<OneOrMany> for Vec<SocketAddr> {
+    fn from(addresses: OneOrMany) -> Self {
+        match addresses {
+            OneOrMany::One(address) => vec![address],
+            OneOrMany::Many(addresses) => addresses,
+        }
+    }
 }
 
 /// `[[folders]]`: a folder whose files are followed.
@@ -93,7 +118,7 @@ struct FolderFile {
     /// The folder.
     path: PathBuf,
     /// Name of the source. Default: `folder:` and the folder's own name.
-    name: Option<String>,
+    source: Option<String>,
 }
 
 /// What the command line says; it goes before the file.
@@ -188,15 +213,16 @@ impl Config {
         let zone_name = file.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
         let zone = TimeZone::get(zone_name)
             .map_err(|_error| ConfigError::TimeZone { name: zone_name.to_owned() })?;
-        let watched = flags.watch.into_iter().map(|WatchFlag { name, path }| FolderFile { path, name });
+        let watched =
+            flags.watch.into_iter().map(|WatchFlag { name, path }| FolderFile { path, source: name });
         let folders = file.folders.into_iter().chain(watched).map(Folder::from).collect();
         Ok(Self {
             data_dir: flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?,
             listen,
             door,
             zone,
-            syslog_udp: [file.syslog.udp, flags.syslog_udp].concat(),
-            syslog_tcp: [file.syslog.tcp, flags.syslog_tcp].concat(),
+            syslog_udp: [file.syslog.udp.into(), flags.syslog_udp].concat(),
+            syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
             folders: unique(folders)?,
         })
     }
@@ -205,7 +231,7 @@ impl Config {
 impl From<FolderFile> for Folder {
     fn from(folder: FolderFile) -> Self {
         let own = folder.path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
-        Self { name: folder.name.unwrap_or_else(|| format!("folder:{own}")), path: folder.path }
+        Self { name: folder.source.unwrap_or_else(|| format!("folder:{own}")), path: folder.path }
     }
 }
 
@@ -235,7 +261,7 @@ mod tests {
     fn flags_go_before_the_file_and_add_to_its_lists() {
         let file = file(
             "listen = '10.0.0.1:443'\ndata_dir = '/a'\n[syslog]\nudp = ['0.0.0.0:514']\n\
-             [[folders]]\npath = '/var/log/nginx'\nname = 'web'",
+             [[folders]]\npath = '/var/log/nginx'\nsource = 'web'",
         );
         let flags = Flags {
             listen: Some("127.0.0.1:8080".parse().unwrap()),
@@ -251,6 +277,22 @@ mod tests {
         assert_eq!(names, ["web", "folder:drop", "sample"]);
         assert_eq!(config.folders[2].path, Path::new("/tmp/x=y"));
         assert_eq!(config.door, Door::Own { names: vec![] });
+    }
+
+    /// The file that the package installs, with its examples switched on.
+    #[test]
+    fn the_packaged_file_and_its_examples_are_understood() {
+        let text = include_str!("../../../packaging/wanglou.toml");
+        let is_example = |line: &str| line.contains(" = ") || line.starts_with('[');
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| is_example(rest)).unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config = Config::resolve(file(&all), Flags::default()).unwrap();
+        assert!(matches!(config.door, Door::Given { .. }));
+        assert_eq!((config.syslog_udp.len(), config.syslog_tcp.len(), config.folders.len()), (1, 1, 1));
+        assert_eq!(config.folders[0].name, "nginx");
     }
 
     #[test]

@@ -140,3 +140,37 @@ fn pieces(batch: &Batch) -> u32 {
     let bytes = batch.frame_bytes() + batch.frames.len() * FRAME_OVERHEAD_BYTES;
     u32::try_from((bytes / PIECE_BYTES + 1).min(MAX_QUEUED_BYTES / PIECE_BYTES)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use wanglou_lake::{LakeConfig, Origin};
+    use wanglou_model::{SourceId, Timestamp};
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_room_given_back_is_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Arc::new(Lake::open(LakeConfig::at(dir.path().join("lake"))).await.unwrap());
+        let state = State::open(&dir.path().join("state.sqlite")).await.unwrap();
+        let ledger = Arc::new(Ledger::default());
+        let (intake, mut queue) = Intake::new(lake, state, Arc::clone(&ledger));
+        let source = SourceId::new("web");
+        let batch = || Batch {
+            source: source.clone(),
+            arrival: Timestamp::from_secs(1),
+            origin: Origin::Arrival,
+            frames: vec![Bytes::from(vec![b'x'; MAX_QUEUED_BYTES / 4])],
+        };
+        for _ in 0..3 {
+            intake.offer(batch(), Decoded::default()).await.unwrap();
+        }
+        let refused = intake.offer(batch(), Decoded::default()).await;
+        assert!(matches!(refused, Err(IntakeError::Full)), "frames cost more than their bytes");
+        drop(queue.recv().await.unwrap());
+        intake.offer(batch(), Decoded::default()).await.unwrap();
+        assert_eq!(ledger.sums(&source).in_flight, 4);
+        intake.close();
+        assert!(matches!(intake.offer(batch(), Decoded::default()).await, Err(IntakeError::Stopping)));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -13,7 +13,7 @@ use crate::state::Applied;
 
 /// News that wait for a slow reader; a reader further behind loses the oldest and is told so.
 const BACKLOG: usize = 512;
-/// Findings and incidents told of one group of batches: a flood is seen in the sums, not told one by one.
+/// Findings, and incidents, told in one second: a flood is seen in the sums, not told one by one.
 const MAX_TOLD: usize = 50;
 /// Seconds over which the rate is averaged.
 const RATE_SPAN: usize = 10;
@@ -46,6 +46,8 @@ pub(crate) struct Live {
     sender: broadcast::Sender<News>,
     events: AtomicU64,
     findings: AtomicU64,
+    /// Findings told in this second.
+    told: AtomicUsize,
     seconds: Mutex<VecDeque<u64>>,
 }
 
@@ -55,6 +57,7 @@ impl Default for Live {
             sender: broadcast::Sender::new(BACKLOG),
             events: AtomicU64::new(0),
             findings: AtomicU64::new(0),
+            told: AtomicUsize::new(0),
             seconds: Mutex::default(),
         }
     }
@@ -78,15 +81,15 @@ impl Live {
 
     /// Tells what the pipeline found: the newest, where there is much.
     pub(crate) fn tell_found(&self, applied: Applied) {
-        let newest = |count: usize| count.saturating_sub(MAX_TOLD);
-        let skipped = newest(applied.findings.len());
-        for finding in applied.findings.into_iter().skip(skipped) {
+        let room = MAX_TOLD.saturating_sub(self.told.load(Ordering::Relaxed));
+        let (findings, incidents) = (applied.findings.len(), applied.incidents.len());
+        for finding in applied.findings.into_iter().skip(findings.saturating_sub(room)) {
             self.tell(News::Finding(Arc::new(finding)));
         }
-        let skipped = newest(applied.incidents.len());
-        for incident in applied.incidents.into_iter().skip(skipped) {
+        for incident in applied.incidents.into_iter().skip(incidents.saturating_sub(room)) {
             self.tell(News::Incident(Arc::new(incident)));
         }
+        self.told.fetch_add(findings.max(incidents).min(MAX_TOLD), Ordering::Relaxed);
     }
 
     /// Counts what the pipeline did.
@@ -99,6 +102,7 @@ impl Live {
     pub(crate) fn tick(&self, in_flight: u64) {
         let events = self.events.swap(0, Ordering::Relaxed);
         let findings = self.findings.swap(0, Ordering::Relaxed);
+        self.told.store(0, Ordering::Relaxed);
         let mut seconds = self.seconds.lock();
         if seconds.len() == RATE_SPAN {
             seconds.pop_front();

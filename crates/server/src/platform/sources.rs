@@ -37,7 +37,7 @@ pub(crate) enum SourcesError {
     },
     /// Its name belongs to a source of another kind.
     #[error(
-        "the name `{name}` belongs to another source: give the folder another one with `[[folders]] name = …`"
+        "the name `{name}` belongs to another source: give the folder another one with `[[folders]] source = …`"
     )]
     NameTaken { name: String },
     /// The database failed.

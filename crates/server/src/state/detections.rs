@@ -4,19 +4,17 @@
 //! after a crash changes nothing. Findings of one rule about the same things within an hour are one finding with a
 //! count: a scan of ten thousand requests is a line in a list, not ten thousand.
 
+mod rows;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect,
-};
+use parking_lot::Mutex;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use wanglou_cases::{Grouping, Incident, IncidentRepository, LinkKey, Taken, take};
 use wanglou_lake::LogPosition;
 use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Timestamp};
 
-use super::entity::{applied_batch, dead_letter, finding, finding_entity, finding_tactic, source};
+use super::entity::{applied_batch, finding};
 use super::findings::parse;
 use super::{State, StateError, from_sql, incidents, to_sql};
 
@@ -24,10 +22,6 @@ use super::{State, StateError, from_sql, incidents, to_sql};
 const FOLD_WINDOW_NANOS: i64 = 3_600 * 1_000_000_000;
 /// Entities one finding keeps. Folding a scan would gather thousands.
 const MAX_FOLDED_ENTITIES: usize = 100;
-/// Dead letters that are kept: the newest. At 8 KiB each this is 80 MiB at most.
-const MAX_DEAD_LETTERS: i64 = 10_000;
-/// Of a line that could not be read, so much is kept.
-const MAX_DEAD_FRAME_BYTES: usize = 8 * 1024;
 
 /// What came of one batch.
 #[derive(Clone, Debug)]
@@ -75,11 +69,11 @@ impl State {
         let transaction = self.begin().await?;
         let mut desk = Desk::new(&transaction);
         for outcome in outcomes {
-            if !note_applied(&transaction, outcome.position).await? {
+            if !rows::note_applied(&transaction, outcome.position).await? {
                 continue;
             }
-            count(&transaction, outcome).await?;
-            bury(&transaction, outcome).await?;
+            rows::count(&transaction, outcome).await?;
+            rows::bury(&transaction, outcome).await?;
             for finding in &outcome.findings {
                 desk.take_in(finding, grouping, now).await?;
             }
@@ -117,67 +111,14 @@ impl State {
     }
 }
 
-/// Notes that a batch is applied; false when it was before.
-async fn note_applied(db: &impl ConnectionTrait, position: LogPosition) -> Result<bool, StateError> {
-    let row = applied_batch::ActiveModel {
-        segment: Set(to_sql(position.segment)),
-        offset: Set(to_sql(position.offset)),
-    };
-    let known = OnConflict::columns([applied_batch::Column::Segment, applied_batch::Column::Offset])
-        .do_nothing()
-        .to_owned();
-    let inserted = applied_batch::Entity::insert(row).on_conflict(known).exec_without_returning(db).await?;
-    Ok(inserted == 1)
-}
-
-/// Adds to the source's sums.
-async fn count(db: &impl ConnectionTrait, outcome: &BatchOutcome) -> Result<(), StateError> {
-    use source::Column;
-    let rejected = outcome.rejected.len() as u64;
-    let stored = outcome.lines.saturating_sub(rejected);
-    let plus = |column: Column, count: u64| Expr::col(column).add(to_sql(count));
-    source::Entity::update_many()
-        .col_expr(Column::Received, plus(Column::Received, outcome.lines))
-        .col_expr(Column::Stored, plus(Column::Stored, stored))
-        .col_expr(Column::Rejected, plus(Column::Rejected, rejected))
-        .col_expr(Column::Evaluated, plus(Column::Evaluated, outcome.evaluated))
-        .col_expr(Column::Events, plus(Column::Events, outcome.events))
-        .col_expr(Column::LastSeenAt, Expr::value(outcome.arrival.nanos()))
-        .filter(Column::Name.eq(outcome.source.as_str()))
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-/// Keeps lines that could not be read, and drops the oldest above the limit.
-async fn bury(db: &impl ConnectionTrait, outcome: &BatchOutcome) -> Result<(), StateError> {
-    let mut newest = None;
-    for dead in &outcome.rejected {
-        let kept = dead.frame.get(..MAX_DEAD_FRAME_BYTES).unwrap_or(&dead.frame);
-        let row = dead_letter::ActiveModel {
-            source: Set(outcome.source.as_str().to_owned()),
-            arrived_at: Set(outcome.arrival.nanos()),
-            reason: Set(dead.reason.clone()),
-            frame: Set(kept.to_vec()),
-            bytes: Set(to_sql(dead.frame.len() as u64)),
-            id: NotSet,
-        };
-        newest = Some(row.insert(db).await?.id);
-    }
-    if let Some(newest) = newest {
-        dead_letter::Entity::delete_many()
-            .filter(dead_letter::Column::Id.lte(newest - MAX_DEAD_LETTERS))
-            .exec(db)
-            .await?;
-    }
-    Ok(())
-}
-
 /// What a transaction has in hand, so that a thousand findings of one scan are not a thousand writes.
 struct Desk<'t> {
     db: &'t DatabaseTransaction,
     findings: HashMap<String, Held>,
-    incidents: HashMap<IncidentId, Incident>,
+    /// The findings in hand and those they replaced, by id.
+    uids: HashMap<FindingUid, IncidentId>,
+    /// Locked for the time of a look only: the repository reads through a shared reference.
+    incidents: Mutex<HashMap<IncidentId, Incident>>,
     /// Keys that are written already.
     keys: HashSet<(IncidentId, String)>,
     new_findings: u64,
@@ -194,7 +135,8 @@ impl<'t> Desk<'t> {
         Self {
             db,
             findings: HashMap::new(),
-            incidents: HashMap::new(),
+            uids: HashMap::new(),
+            incidents: Mutex::default(),
             keys: HashSet::new(),
             new_findings: 0,
         }
@@ -216,9 +158,10 @@ impl<'t> Desk<'t> {
             Taken::Joined(incident) | Taken::Opened(incident) => incident.id,
         };
         self.new_findings += 1;
+        self.uids.insert(finding.uid, incident);
         // A finding in hand under this key is too old to be folded into: it must be written before it is replaced.
         if let Some(older) = self.findings.insert(key.clone(), Held { finding: finding.clone(), incident }) {
-            write(self.db, &key, &older).await?;
+            rows::write(self.db, &key, &older.finding, older.incident).await?;
         }
         Ok(())
     }
@@ -246,11 +189,12 @@ impl<'t> Desk<'t> {
         let Some(row) = row else { return Ok(false) };
         let Ok(incident) = row.incident_id.parse() else { return Ok(false) };
         // What a person has closed stays closed: the next one opens its own.
-        let is_open = self.incident(incident).await?.is_some_and(|incident| incident.state.is_open());
+        self.load_incidents(&[incident]).await?;
+        let is_open = self.incidents.lock().get(&incident).is_some_and(|held| held.state.is_open());
         if is_open {
             let held = Held { finding: parse(&row.body)?, incident };
             if let Some(older) = self.findings.insert(key.to_owned(), held) {
-                write(self.db, key, &older).await?;
+                rows::write(self.db, key, &older.finding, older.incident).await?;
             }
         }
         Ok(is_open)
@@ -261,8 +205,8 @@ impl<'t> Desk<'t> {
         let Some(held) = self.findings.get_mut(key) else { return Ok(()) };
         let id = held.incident;
         merge(&mut held.finding, finding);
-        self.incident(id).await?;
-        if let Some(incident) = self.incidents.get_mut(&id) {
+        self.load_incidents(&[id]).await?;
+        if let Some(incident) = self.incidents.lock().get_mut(&id) {
             incident.event_count = incident.event_count.saturating_add(finding.count);
             incident.first_seen = incident.first_seen.min(finding.first_seen);
             incident.last_seen = incident.last_seen.max(finding.last_seen);
@@ -271,20 +215,24 @@ impl<'t> Desk<'t> {
         Ok(())
     }
 
-    /// Brings an incident into hand.
-    async fn incident(&mut self, id: IncidentId) -> Result<Option<&Incident>, StateError> {
-        if !self.incidents.contains_key(&id)
-            && let Some(incident) = incidents::get(self.db, id).await?
-        {
-            self.incidents.insert(id, incident);
+    /// Brings incidents into hand.
+    async fn load_incidents(&self, ids: &[IncidentId]) -> Result<(), StateError> {
+        let missing: Vec<IncidentId> = {
+            let held = self.incidents.lock();
+            ids.iter().copied().filter(|id| !held.contains_key(id)).collect()
+        };
+        for id in missing {
+            if let Some(incident) = incidents::get(self.db, id).await? {
+                self.incidents.lock().insert(id, incident);
+            }
         }
-        Ok(self.incidents.get(&id))
+        Ok(())
     }
 
     /// Writes everything in hand.
     async fn finish(self) -> Result<Applied, StateError> {
         for (key, held) in &self.findings {
-            write(self.db, key, held).await?;
+            rows::write(self.db, key, &held.finding, held.incident).await?;
         }
         let mut touched: HashSet<IncidentId> = HashSet::new();
         let mut applied = Applied { new_findings: self.new_findings, ..Applied::default() };
@@ -293,7 +241,9 @@ impl<'t> Desk<'t> {
             applied.findings.push((held.finding, held.incident));
         }
         applied.findings.sort_by_key(|(finding, _)| (finding.last_seen, finding.uid));
-        for incident in self.incidents.into_values().filter(|incident| touched.contains(&incident.id)) {
+        for incident in
+            self.incidents.into_inner().into_values().filter(|incident| touched.contains(&incident.id))
+        {
             incidents::put(self.db, &incident).await?;
             applied.incidents.push(incident);
         }
@@ -306,8 +256,8 @@ impl IncidentRepository for Desk<'_> {
     type Error = StateError;
 
     async fn incident_of(&self, uid: FindingUid) -> Result<Option<IncidentId>, StateError> {
-        if let Some(held) = self.findings.values().find(|held| held.finding.uid == uid) {
-            return Ok(Some(held.incident));
+        if let Some(incident) = self.uids.get(&uid) {
+            return Ok(Some(*incident));
         }
         let row = finding::Entity::find_by_id(uid.to_string()).one(self.db).await?;
         Ok(row.and_then(|row| row.incident_id.parse().ok()))
@@ -319,26 +269,33 @@ impl IncidentRepository for Desk<'_> {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Incident>, StateError> {
-        let found = incidents::open_with_keys(self.db, keys.iter().map(LinkKey::to_string), from, to).await?;
-        Ok(found
-            .into_iter()
-            .map(|incident| self.incidents.get(&incident.id).cloned().unwrap_or(incident))
-            .collect())
+        let texts: Vec<String> = keys.iter().map(LinkKey::to_string).collect();
+        let found = incidents::open_with_keys(self.db, texts.iter().cloned(), from, to).await?;
+        self.load_incidents(&found).await?;
+        let held = self.incidents.lock();
+        // Those in hand are newer than their rows, so that the rows alone would miss some of them.
+        let is_wanted = |incident: &Incident| {
+            incident.state.is_open()
+                && incident.last_seen >= from
+                && incident.first_seen <= to
+                && (found.contains(&incident.id)
+                    || texts.iter().any(|text| self.keys.contains(&(incident.id, text.clone()))))
+        };
+        Ok(held.values().filter(|incident| is_wanted(incident)).cloned().collect())
     }
 
     async fn put(&mut self, incident: &Incident, _finding: FindingUid) -> Result<(), StateError> {
-        if !self.incidents.contains_key(&incident.id) {
-            incidents::put(self.db, incident).await?;
+        let is_held = self.incidents.lock().contains_key(&incident.id);
+        let keys = incident.keys().into_iter().map(|key| (incident.id, key));
+        let fresh: Vec<(IncidentId, String)> = keys.filter(|key| !self.keys.contains(key)).collect();
+        if is_held {
+            let texts = fresh.iter().map(|(_, text)| text.clone());
+            incidents::put_keys(self.db, incident.id, texts).await?;
         } else {
-            let fresh: Vec<String> = incident
-                .keys()
-                .into_iter()
-                .filter(|key| !self.keys.contains(&(incident.id, key.clone())))
-                .collect();
-            incidents::put_keys(self.db, incident.id, fresh).await?;
+            incidents::put(self.db, incident).await?;
         }
-        self.keys.extend(incident.keys().into_iter().map(|key| (incident.id, key)));
-        self.incidents.insert(incident.id, incident.clone());
+        self.keys.extend(fresh);
+        self.incidents.lock().insert(incident.id, incident.clone());
         Ok(())
     }
 }
@@ -378,82 +335,5 @@ fn fold_key(finding: &Finding) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Writes a finding with the columns it is found by.
-async fn write(db: &impl ConnectionTrait, fold_key: &str, held: &Held) -> Result<(), StateError> {
-    let (finding, uid) = (&held.finding, held.finding.uid.to_string());
-    let last_seen = finding.last_seen.nanos();
-    let body =
-        serde_json::to_string(finding).map_err(|source| StateError::Row { table: "findings", source })?;
-    let row = finding::ActiveModel {
-        uid: Set(uid.clone()),
-        rule_id: Set(finding.rule.id.clone()),
-        severity: Set(i16::from(finding.severity.id())),
-        first_seen: Set(finding.first_seen.nanos()),
-        last_seen: Set(last_seen),
-        incident_id: Set(held.incident.to_string()),
-        fold_key: Set(fold_key.to_owned()),
-        body: Set(body),
-    };
-    use finding::Column;
-    let again = OnConflict::column(Column::Uid)
-        .update_columns([Column::Severity, Column::FirstSeen, Column::LastSeen, Column::Body])
-        .to_owned();
-    finding::Entity::insert(row).on_conflict(again).exec_without_returning(db).await?;
-    write_entities(db, &uid, finding, last_seen).await?;
-    write_tactics(db, &uid, finding, last_seen).await
-}
-
-async fn write_entities(
-    db: &impl ConnectionTrait,
-    uid: &str,
-    finding: &Finding,
-    last_seen: i64,
-) -> Result<(), StateError> {
-    use finding_entity::Column;
-    let things: BTreeSet<(&str, &str)> =
-        finding.entities.iter().map(|entity| (entity.kind.name(), entity.value.as_str())).collect();
-    let rows: Vec<_> = things
-        .into_iter()
-        .map(|(kind, value)| finding_entity::ActiveModel {
-            finding_uid: Set(uid.to_owned()),
-            kind: Set(kind.to_owned()),
-            value: Set(value.to_owned()),
-            last_seen: Set(last_seen),
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let again = OnConflict::columns([Column::FindingUid, Column::Kind, Column::Value])
-        .update_column(Column::LastSeen)
-        .to_owned();
-    finding_entity::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await?;
-    Ok(())
-}
-
-async fn write_tactics(
-    db: &impl ConnectionTrait,
-    uid: &str,
-    finding: &Finding,
-    last_seen: i64,
-) -> Result<(), StateError> {
-    use finding_tactic::Column;
-    let attacks = finding.rule.attacks();
-    let tactics: BTreeSet<&str> =
-        attacks.entries.iter().filter_map(|(tactic, _)| tactic.map(|tactic| tactic.uid)).collect();
-    let rows: Vec<_> = tactics
-        .into_iter()
-        .map(|tactic| finding_tactic::ActiveModel {
-            finding_uid: Set(uid.to_owned()),
-            tactic: Set(tactic.to_owned()),
-            last_seen: Set(last_seen),
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let again =
-        OnConflict::columns([Column::FindingUid, Column::Tactic]).update_column(Column::LastSeen).to_owned();
-    finding_tactic::Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -136,29 +136,32 @@ impl State {
     }
 }
 
-/// Open incidents that have any of these keys and were active in this time: the most recent ones.
+/// The ids of open incidents that have any of these keys and were active in this time: the most recent ones.
 pub(super) async fn open_with_keys(
     db: &impl ConnectionTrait,
     keys: impl IntoIterator<Item = String>,
     from: Timestamp,
     to: Timestamp,
-) -> Result<Vec<Incident>, StateError> {
+) -> Result<Vec<IncidentId>, StateError> {
     let holders = incident_key::Entity::find()
         .select_only()
         .column(incident_key::Column::IncidentId)
         .filter(incident_key::Column::Key.is_in(keys))
         .into_query();
     let open = Stage::ALL.iter().filter(|stage| stage.is_open()).map(|stage| i16::from(stage.id()));
-    let rows = incident::Entity::find()
+    let ids: Vec<String> = incident::Entity::find()
+        .select_only()
+        .column(incident::Column::Id)
         .filter(incident::Column::Id.in_subquery(holders))
         .filter(incident::Column::State.is_in(open))
         .filter(incident::Column::LastSeen.gte(from.nanos()))
         .filter(incident::Column::FirstSeen.lte(to.nanos()))
         .order_by_desc(incident::Column::LastSeen)
         .limit(MAX_CANDIDATES)
+        .into_tuple()
         .all(db)
         .await?;
-    rows.iter().map(|row| parse(&row.body)).collect()
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 /// One incident.
