@@ -195,7 +195,7 @@
         ...techniques.map(([technique, one]) => {
           const chosen = filter.technique === technique && filter.tactic === uid;
           return el("button", { cls: `tech l${one.level}${chosen ? " on" : ""}`, title: `${technique} ${data.techniques[technique] || ""}: ${one.count}`, onclick: () => set({ tactic: chosen ? null : uid, technique: chosen ? null : technique }) },
-            el("span", { lang: "en" }, data.techniques[technique] || technique), el("em", {}, number(one.count)));
+            el("span", { lang: "en" }, el("em", {}, number(one.count)), data.techniques[technique] || technique));
         }));
     });
     const note = without ? `${w.byAttack} · ${w.noTactic} ${without}` : w.byAttack;
