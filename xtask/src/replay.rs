@@ -37,7 +37,8 @@ pub(crate) fn replay(folder: &Path) -> Result<String> {
     let samples = crate::root().join("content/samples");
     let text = fs::read_to_string(samples.join("manifest.yaml")).context("content/samples/manifest.yaml")?;
     let manifest: Manifest = serde_saphyr::from_str(&text).context("content/samples/manifest.yaml")?;
-    let recorded_until: Timestamp = manifest.recorded_until.parse().context("recorded_until in the manifest")?;
+    let recorded_until: Timestamp =
+        manifest.recorded_until.parse().context("recorded_until in the manifest")?;
     let shift = Timestamp::now().duration_since(recorded_until);
     let mover = TimeMover::new(shift, &manifest.zone)?;
     let (mut files, mut lines) = (0, 0);

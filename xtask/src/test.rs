@@ -32,8 +32,6 @@ enum Step {
     Lint,
     /// Rust tests
     Rust,
-    /// Documentation builds without warnings
-    Docs,
     /// Fuzz targets, ten seconds each
     Fuzz,
     /// kill -9 during ingest, small form
@@ -89,11 +87,6 @@ impl Step {
                 run_command(&root, &words)
             }
             Self::Rust => rust_tests(),
-            Self::Docs => {
-                let words = ["cargo", "doc", "--workspace", "--no-deps", "--locked", "--quiet"];
-                let mut command = command(&root, &words);
-                crate::run::check(command.env("RUSTDOCFLAGS", "-D warnings"), &words.join(" "))
-            }
             Self::Fuzz => soak::fuzz(FUZZ_SECONDS),
             Self::Kill => soak::kill(&soak::KillPlan::small()),
             Self::Browser => browser(),

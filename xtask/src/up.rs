@@ -70,12 +70,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Builds the `wanglou` binary in a profile and gives its path.
 pub(crate) fn build(profile: &str) -> Result<PathBuf> {
-    run::run(
-        &crate::root(),
-        &["cargo", "build", "--profile", profile, "--package", "wanglou", "--bin", "wanglou"],
-    )?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(crate::target_dir().join(folder).join("wanglou"))
+    let root = crate::root();
+    if profile == "dev" {
+        // Everything that the tests build, so that cargo settles on the same features and builds the query engine once.
+        run::run(&root, &["cargo", "build", "--workspace", "--all-targets", "--locked"])?;
+        return Ok(crate::target_dir().join("debug/wanglou"));
+    }
+    run::run(&root, &["cargo", "build", "--profile", profile, "--package", "wanglou", "--bin", "wanglou"])?;
+    Ok(crate::target_dir().join(profile).join("wanglou"))
 }
 
 /// A running `wanglou serve` on loopback, stopped when dropped.

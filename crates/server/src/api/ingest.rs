@@ -89,11 +89,15 @@ pub(crate) async fn ingest(
         too_large(format!("send at most {MAX_BODY_BYTES} bytes at a time"), MAX_BODY_BYTES)
     })?;
     let catalog = Arc::clone(&app.platform.catalog);
-    let read = tokio::task::spawn_blocking(move || read(&body, is_gzip, catalog)).await;
-    let Lines { frames, numbers, decoded } = read.map_err(|error| Problem::internal(&error))??;
+    let origin = key.map_or(Origin::Arrival, |key| Origin::Keyed { key });
+    let read = tokio::task::spawn_blocking(move || {
+        let lines = read(&body, is_gzip, &origin, catalog)?;
+        Ok::<_, Problem>((lines, origin))
+    });
+    let (lines, origin) = read.await.map_err(|error| Problem::internal(&error))??;
+    let Lines { frames, numbers, decoded } = lines;
     let mut report = report(&numbers, &decoded);
     if !frames.is_empty() {
-        let origin = key.map_or(Origin::Arrival, |key| Origin::Keyed { key });
         let appended = app.platform.intake.offer(Batch { source, arrival, origin, frames }, decoded).await?;
         report.duplicate = matches!(appended, Appended::AlreadyHad(_));
     }
@@ -108,7 +112,7 @@ struct Lines {
     decoded: Decoded,
 }
 
-fn read(body: &Bytes, is_gzip: bool, catalog: Arc<Catalog>) -> Result<Lines, Problem> {
+fn read(body: &Bytes, is_gzip: bool, origin: &Origin, catalog: Arc<Catalog>) -> Result<Lines, Problem> {
     let body = if is_gzip { unpack(body)? } else { body.clone() };
     let (mut frames, mut numbers) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
@@ -122,7 +126,7 @@ fn read(body: &Bytes, is_gzip: bool, catalog: Arc<Catalog>) -> Result<Lines, Pro
         frames.push(body.slice_ref(line));
         numbers.push(number);
     }
-    let decoded = decode(&mut FrameDecoder::new(catalog), &frames);
+    let decoded = decode(&mut FrameDecoder::new(catalog), origin, &frames);
     Ok(Lines { frames, numbers, decoded })
 }
 

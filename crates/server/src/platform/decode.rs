@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use wanglou_ingest::FrameDecoder;
+use wanglou_lake::Origin;
 use wanglou_model::Record;
 
 /// Frames longer than this are refused. The longest real records (Windows script blocks, audit of large objects) stay
@@ -19,18 +20,29 @@ pub(crate) struct Decoded {
 }
 
 /// Decodes frames that arrived together. Blank ones are nothing.
-pub(crate) fn decode(decoder: &mut FrameDecoder, frames: &[Bytes]) -> Decoded {
+///
+/// Lines of a file or of a request followed each other, so records that span lines are joined. What arrived at a socket
+/// is from any number of senders: there each frame stands alone, or one sender could swallow another's lines by sending
+/// the beginning of such a record.
+pub(crate) fn decode(decoder: &mut FrameDecoder, origin: &Origin, frames: &[Bytes]) -> Decoded {
     let mut decoded = Decoded { records: Vec::with_capacity(frames.len()), rejected: Vec::new() };
     let Decoded { records, rejected } = &mut decoded;
     let sound: Vec<Bytes> = frames
         .iter()
         .map(|frame| if frame.len() > MAX_FRAME_BYTES { Bytes::new() } else { frame.clone() })
         .collect();
-    decoder.decode_lines(&sound, &mut |frame, record| records.push((frame, record)), &mut |frame, error| {
-        if sound.get(frame).is_some_and(|frame| !is_blank(frame)) {
-            rejected.push((frame, error.to_string()));
-        }
-    });
+    let together = match origin {
+        Origin::Keyed { .. } | Origin::File { .. } => sound.len().max(1),
+        Origin::Arrival => 1,
+    };
+    for (chunk, lines) in sound.chunks(together).enumerate() {
+        let first = chunk * together;
+        decoder.decode_lines(lines, &mut |line, record| records.push((first + line, record)), &mut |line, error| {
+            if lines.get(line).is_some_and(|line| !is_blank(line)) {
+                rejected.push((first + line, error.to_string()));
+            }
+        });
+    }
     for (index, frame) in frames.iter().enumerate().filter(|(_, frame)| frame.len() > MAX_FRAME_BYTES) {
         rejected
             .push((index, format!("the line has {} bytes; at most {MAX_FRAME_BYTES} are read", frame.len())));

@@ -60,7 +60,7 @@ impl Inspector {
         decoded: Option<Decoded>,
     ) -> Inspected {
         let inspection = AssertUnwindSafe(|| {
-            let decoded = decoded.unwrap_or_else(|| decode(&mut self.decoder, &batch.frames));
+            let decoded = decoded.unwrap_or_else(|| decode(&mut self.decoder, &batch.origin, &batch.frames));
             self.inspect_decoded(position, batch, decoded)
         });
         std::panic::catch_unwind(inspection).unwrap_or_else(|_panic| {
