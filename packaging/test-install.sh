@@ -22,7 +22,8 @@ fail() { echo "package test: $*"; exit 1; }
 
 # The service, as its unit starts it but for systemd's sandbox.
 serve() {
-  inside setpriv --reuid=wanglou --regid=wanglou --clear-groups --bounding-set=-all \
+  # Not through the function above: the signal to stop must reach the platform, not a shell around it.
+  chroot "$root" setpriv --reuid=wanglou --regid=wanglou --clear-groups --bounding-set=-all \
     /usr/bin/wanglou serve --config /etc/wanglou/wanglou.toml --listen 127.0.0.1:8443 >"$overlay/serve.log" 2>&1 &
   server=$!
   for _ in $(seq 150); do

@@ -16,8 +16,19 @@ pub(crate) fn command(dir: &Path, words: &[&str]) -> Command {
     let (program, arguments) = words.split_first().unwrap_or((&"true", &[]));
     let mut command = Command::new(program);
     command.args(arguments).current_dir(dir);
+    // What `cargo run` tells xtask of itself must not reach the cargo that xtask runs: build scripts that watch these
+    // variables (ring's) would rebuild half the tree each time a developer goes from `cargo` to `cargo xtask`.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_XTASK.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
     command
 }
+
+/// Variables that cargo sets for the program it runs.
+const OF_XTASK: [&str; 5] =
+    ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_PACKAGE"];
 
 /// Runs a command whose output the developer sees.
 pub(crate) fn run(dir: &Path, words: &[&str]) -> Result<()> {

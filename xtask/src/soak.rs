@@ -202,7 +202,7 @@ fn count_stored(session: &Session, expected: u64) -> Result<BTreeMap<u64, u64>> 
     let mut seen = BTreeMap::new();
     let mut cursor = String::new();
     loop {
-        let page = session.get(&format!("events?limit=1000&where=source:http:drill{cursor}"))?;
+        let page = session.get(&format!("events?limit=1000&where=source:drill{cursor}"))?;
         for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
             let raw = event.get("raw_data").and_then(Value::as_str).unwrap_or_default();
             let line: Value =
