@@ -37,11 +37,15 @@ pub(crate) fn decode(decoder: &mut FrameDecoder, origin: &Origin, frames: &[Byte
     };
     for (chunk, lines) in sound.chunks(together).enumerate() {
         let first = chunk * together;
-        decoder.decode_lines(lines, &mut |line, record| records.push((first + line, record)), &mut |line, error| {
-            if lines.get(line).is_some_and(|line| !is_blank(line)) {
-                rejected.push((first + line, error.to_string()));
-            }
-        });
+        decoder.decode_lines(
+            lines,
+            &mut |line, record| records.push((first + line, record)),
+            &mut |line, error| {
+                if lines.get(line).is_some_and(|line| !is_blank(line)) {
+                    rejected.push((first + line, error.to_string()));
+                }
+            },
+        );
     }
     for (index, frame) in frames.iter().enumerate().filter(|(_, frame)| frame.len() > MAX_FRAME_BYTES) {
         rejected
