@@ -51,7 +51,10 @@ install_tools() {
     [ -z "$missing" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
     if ! command -v suricata >/dev/null; then
         local list=/etc/apt/sources.list.d/wanglou-lab-backports.list
-        echo "deb http://deb.debian.org/debian bookworm-backports main" >"$list"
+        # The mirror this machine already uses for bookworm also carries bookworm-backports.
+        local mirror
+        mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)
+        echo "deb ${mirror:?no mirror for bookworm is configured} bookworm-backports main" >"$list"
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -t bookworm-backports suricata || true
         rm -f "$list"
