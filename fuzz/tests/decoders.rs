@@ -49,6 +49,11 @@ target!(syslog, |input| lines(input, |line| {
     one(decode::syslog::recognises, decode::syslog::decode, line);
 }));
 
+target!(device, |input| lines(input, |line| {
+    one(decode::device::recognises, decode::device::decode, line);
+    _ = decode::device::pairs::shape(line);
+}));
+
 target!(access_log, |input| lines(input, |line| {
     one(decode::access_log::recognises, decode::access_log::decode, line);
 }));

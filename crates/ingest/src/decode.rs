@@ -8,6 +8,7 @@
 
 pub mod access_log;
 pub mod auditd;
+pub mod device;
 pub mod evtx;
 pub mod json;
 pub mod modsecurity;

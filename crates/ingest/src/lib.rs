@@ -22,6 +22,7 @@ mod router;
 pub mod source;
 pub mod text;
 pub mod timestamp;
+mod vocabulary;
 
 pub use catalog::{Catalog, CatalogError};
 pub use decode::DecodeError;

@@ -6,6 +6,7 @@
 mod access_log;
 mod auditd;
 mod cloudtrail;
+mod device;
 mod generic;
 mod kubernetes;
 mod mapping;
@@ -48,6 +49,8 @@ pub fn normalize(record: &Record, context: EventContext) -> Event {
         Format::Zeek => zeek::map(&mut mapper),
         Format::CloudTrail => cloudtrail::map(&mut mapper),
         Format::KubernetesAudit => kubernetes::map(&mut mapper),
+        Format::Device => device::map(&mut mapper),
+        Format::Syslog if device::understood(&mapper) => device::map(&mut mapper),
         Format::Syslog => syslog::map(&mut mapper),
         Format::Auditd => auditd::map(&mut mapper),
         Format::AccessLog => access_log::map(&mut mapper),

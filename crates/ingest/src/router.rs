@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wanglou_model::{FieldMap, Format, Record};
 
 use crate::decode::{
-    DecodeError, DecodeSink, Line, LineDecoder, access_log, auditd, modsecurity, syslog, zeek_tsv,
+    DecodeError, DecodeSink, Line, LineDecoder, access_log, auditd, device, modsecurity, syslog, zeek_tsv,
 };
 use crate::decode::{json, windows_json, zeek};
 use crate::{Catalog, ReadLimits, identify};
@@ -23,11 +23,12 @@ enum Kind {
     Auditd,
     AccessLog,
     Syslog,
+    Device,
 }
 
-/// In the order they are tried: those with the plainest mark first, syslog, which takes nearly anything, last.
-const KINDS: [Kind; 6] =
-    [Kind::Json, Kind::ZeekTsv, Kind::ModSecurity, Kind::Auditd, Kind::AccessLog, Kind::Syslog];
+/// In the order they are tried: those with the plainest mark first, what takes nearly anything last.
+const KINDS: [Kind; 7] =
+    [Kind::Json, Kind::ZeekTsv, Kind::ModSecurity, Kind::Auditd, Kind::AccessLog, Kind::Syslog, Kind::Device];
 
 /// Sends lines and JSON documents to their decoders and names the products of what comes out.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ impl Router {
             Kind::ZeekTsv => self.zeek_tsv.line(line, &mut Named { catalog: &self.catalog, out }),
             Kind::AccessLog => self.single(Format::AccessLog, access_log::decode, line, out),
             Kind::Syslog => self.single(Format::Syslog, syslog::decode, line, out),
+            Kind::Device => self.single(Format::Device, device::decode, line, out),
         }
     }
 
@@ -140,8 +142,11 @@ impl Router {
         {
             return Some(last);
         }
-        let last_first =
-            self.last.into_iter().chain(KINDS.into_iter().filter(|kind| Some(*kind) != self.last));
+        let last_first = self
+            .last
+            .into_iter()
+            .filter(|kind| *kind != Kind::Device)
+            .chain(KINDS.into_iter().filter(|kind| Some(*kind) != self.last || *kind == Kind::Device));
         last_first.into_iter().find(|kind| self.recognises(*kind, text))
     }
 
@@ -162,6 +167,7 @@ impl Router {
             Kind::Auditd => auditd::recognises(text),
             Kind::AccessLog => access_log::recognises(text),
             Kind::Syslog => syslog::recognises(text),
+            Kind::Device => device::recognises(text),
         }
     }
 }

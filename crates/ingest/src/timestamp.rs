@@ -90,7 +90,16 @@ pub fn instant(text: &str, arrival: Timestamp, zone: &TimeZone) -> Option<Timest
     }
 }
 
-/// Seconds since 1970 with an optional fraction (ten digits before the point), or milliseconds (thirteen digits).
+/// Whether `text` as a whole is written as a time, or as a number that can only be one: since 1970 and in this century.
+#[must_use]
+pub fn is_time(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    LogTime::parse(text).is_some() || (digits >= 10 && epoch(text).is_some())
+}
+
+/// Seconds since 1970 with an optional fraction (ten digits before the point), milliseconds (thirteen digits),
+/// microseconds (sixteen) or nanoseconds (nineteen).
 #[must_use]
 pub fn epoch(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -104,6 +113,8 @@ pub fn epoch(text: &str) -> Option<Timestamp> {
             Some(Timestamp::from_secs(number).plus_nanos(nanos.into()))
         }
         13 => Some(Timestamp::from_millis(number)),
+        16 => Some(Timestamp::from_nanos(number.checked_mul(1_000)?)),
+        19 => Some(Timestamp::from_nanos(number)),
         _ => None,
     }
 }
@@ -167,15 +178,27 @@ impl<'a> Cursor<'a> {
     /// `2026-11-22T08:00:00Z`, `2026/11/22 08:00:00`, `2026 Nov 22 08:00:00`, `22/Nov/2026:08:00:00 +0800`,
     /// `22 Nov 2026 08:00:00`.
     fn numeric(&mut self) -> Option<LogTime> {
+        if let Some(compact) = self.compact() {
+            return Some(compact);
+        }
         let first = self.digits(1, 4)?;
         if first.len() == 4 {
             let year: i16 = Cursor(first).year()?;
             let (month, day) = match self.0.chars().next()? {
                 separator @ ('-' | '/') => {
                     self.eat(separator)?;
-                    let month = self.number(2, 2)?;
+                    let month = self.number(1, 2)?;
                     self.eat(separator)?;
-                    (month, self.number(2, 2)?)
+                    (month, self.number(1, 2)?)
+                }
+                '年' => {
+                    self.eat('年')?;
+                    let month = self.number(1, 2)?;
+                    self.eat('月')?;
+                    let day = self.number(1, 2)?;
+                    self.eat('日')?;
+                    self.0 = self.0.trim_start_matches(' ');
+                    return self.clock(Some(year), month, day);
                 }
                 _ => {
                     self.eat(' ')?;
@@ -195,6 +218,33 @@ impl<'a> Cursor<'a> {
         let year = self.year()?;
         self.0 = self.0.strip_prefix([':', ' ', 'T'])?;
         self.clock(Some(year), month, day)
+    }
+
+    /// `20261122080000`: fourteen digits that begin with a year of this century.
+    fn compact(&mut self) -> Option<LogTime> {
+        let mut ahead = Cursor(self.0);
+        let mut part = Cursor(ahead.digits(14, 14).filter(|digits| digits.starts_with("20"))?);
+        let mut next = |len| -> Option<&str> {
+            let (head, rest) = part.0.split_at_checked(len)?;
+            part.0 = rest;
+            Some(head)
+        };
+        let (year, month, day) = (next(4)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
+        let (hour, minute, second): (i8, i8, i8) =
+            (next(2)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
+        let in_range =
+            (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
+        self.0 = ahead.0;
+        in_range.then_some(LogTime {
+            year: Some(year),
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            nanos: 0,
+            offset: None,
+        })
     }
 
     /// `Nov 22 08:00:00`, `Sun Nov 22 08:00:00 2026`, `Nov 22 2026 08:00:00`, `Nov  2 08:00:00.123 UTC`.
@@ -324,6 +374,10 @@ mod tests {
             ("2026/11/22 08:00:00", "2026-11-22T00:00:00Z"),
             ("22/Nov/2026:08:00:00 +0800", "2026-11-22T00:00:00Z"),
             ("22/Nov/2026:08:00:60 -0330", "2026-11-22T11:30:59.999999999Z"),
+            ("20261122080000", "2026-11-22T00:00:00Z"),
+            ("2026-1-2 08:00:00", "2026-01-02T00:00:00Z"),
+            ("2026年11月22日 08:00:00", "2026-11-22T00:00:00Z"),
+            ("1795305600123456", "2026-11-22T00:00:00.123456Z"),
             ("1795305600.25", "2026-11-22T00:00:00.25Z"),
             ("1795305600123", "2026-11-22T00:00:00.123Z"),
             ("Feb 29 08:00:00", "2024-02-29T00:00:00Z"),

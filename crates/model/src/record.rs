@@ -36,13 +36,16 @@ pub enum Format {
     /// ModSecurity audit log, native or JSON.
     #[serde(rename = "modsecurity")]
     ModSecurity,
+    /// A line of a device or application without a syslog header: CEF, LEEF or pairs of names and values, under the
+    /// device's own names.
+    Device,
     /// Any other JSON object.
     Json,
 }
 
 impl Format {
     /// All, in the order they are declared.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Evtx,
         Self::Winlogbeat,
         Self::WindowsFlat,
@@ -54,6 +57,7 @@ impl Format {
         Self::Auditd,
         Self::AccessLog,
         Self::ModSecurity,
+        Self::Device,
         Self::Json,
     ];
 
@@ -72,6 +76,7 @@ impl Format {
             Self::Auditd => "auditd",
             Self::AccessLog => "access-log",
             Self::ModSecurity => "modsecurity",
+            Self::Device => "device",
             Self::Json => "json",
         }
     }

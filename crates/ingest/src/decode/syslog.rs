@@ -12,9 +12,11 @@
 pub(crate) mod auth;
 mod web_error;
 
+use std::sync::LazyLock;
+
 use wanglou_model::{FieldMap, PathId};
 
-use super::DecodeError;
+use super::{DecodeError, device};
 use crate::timestamp::LogTime;
 
 /// Headers of relays that are looked through to the sender's own.
@@ -196,7 +198,9 @@ impl<'a> Message<'a> {
     fn tag(rest: &'a str) -> Option<Self> {
         let end = rest.find([' ', ':', '['])?;
         let (app, after) = rest.split_at_checked(end)?;
-        if app.is_empty() || app.len() > MAX_NAME || !app.chars().all(is_tag_char) {
+        // The marks of CEF and LEEF look like tags.
+        let is_mark = matches!(app, "CEF" | "LEEF");
+        if is_mark || app.is_empty() || app.len() > MAX_NAME || !app.chars().all(is_tag_char) {
             return None;
         }
         let message = |pid, text: &'a str| Self {
@@ -272,7 +276,18 @@ impl<'a> Message<'a> {
             Some(app) => auth::write(app, self.text, fields),
             None => {}
         }
+        if !is_known(fields) {
+            device::read(self.text, fields);
+            device::understand(self.text, fields);
+        }
     }
+}
+
+/// Whether what the message says has been told already.
+fn is_known(fields: &FieldMap) -> bool {
+    static TOLD: LazyLock<[PathId; 2]> =
+        LazyLock::new(|| ["syslog.auth.event", "client"].map(PathId::reserve));
+    TOLD.iter().any(|path| fields.get(*path).is_some())
 }
 
 /// Without what framing left: a byte order mark, line ends, the octet count before the priority.
