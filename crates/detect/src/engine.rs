@@ -17,12 +17,15 @@ mod column;
 mod compile;
 mod evaluate;
 mod explain;
+mod grams;
+mod ladder;
 mod mapping;
-mod memo;
+mod plan;
 mod program;
 mod router;
 mod test;
 pub(crate) mod verdict;
+mod witness;
 
 use std::sync::Arc;
 

@@ -200,6 +200,25 @@ impl FieldMap {
         Some(self.value(slot))
     }
 
+    /// All the text that values hold, one after the other and with names in between: to search or fold it in one go.
+    #[must_use]
+    pub fn texts(&self) -> &str {
+        &self.arena
+    }
+
+    /// Where in [`FieldMap::texts`] the text at a position of [`FieldMap::value_at`] begins and ends.
+    #[must_use]
+    pub fn text_span(&self, position: usize) -> Option<(u32, u32)> {
+        let slot = match self.fields.get(position) {
+            Some((_, slot)) => *slot,
+            None => self.untracked.get(position - self.fields.len())?.1,
+        };
+        match slot {
+            Slot::Text(span) => Some((span.start, span.start + span.len)),
+            _ => None,
+        }
+    }
+
     /// All values with their names, those without an interned path last.
     pub fn iter_named(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
         let tracked = self.fields.iter().map(|(path, slot)| (path.name(), self.value(*slot)));

@@ -1,23 +1,19 @@
 //! A column: everything that all rules together ask of one field, arranged so that a value is looked at once.
 //!
-//! Literals of all rules stand in one Aho–Corasick automaton over folded text, whole values in one hash table, networks
-//! in one list. What cannot be decided by a literal alone (regular expressions, wildcards within, case-sensitive text)
-//! waits behind its rarest literal and is run only when a condition asks for it.
+//! What stands at an end of the value is looked up there, whole values in a hash table, what stands anywhere is found in
+//! one pass, networks are a list. What cannot be decided by a literal alone (regular expressions, wildcards within,
+//! case-sensitive text) waits behind its longest literal and is run only when a condition asks for it.
 
 use std::net::IpAddr;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use wanglou_model::Value;
 
+use super::grams::Grams;
+use super::ladder::{End, Ladder};
 use crate::sigma::{Number, Order, Pattern, Piece, Shape, Test};
 use crate::text::fold;
-
-/// With fewer literals a value is scanned as quickly as it is hashed and compared.
-const MIN_COSTLY_LITERALS: usize = 100;
-/// Literals of a column up to this become a full table, which is faster, and with them takes at most some 300 KiB.
-const MAX_DFA_BYTES: usize = 1_024;
 
 /// The number of an item in the engine: one question that some rules ask of a field.
 pub(super) type ItemId = u32;
@@ -39,13 +35,8 @@ enum Position {
     End,
 }
 
-/// An item waiting for a literal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Waiting {
-    position: Position,
-    signal: Signal,
-    item: ItemId,
-}
+/// An item waiting for a literal, and what the literal says of it.
+pub(super) type Waiting = (ItemId, Signal);
 
 /// All questions on one field.
 #[derive(Debug, Default)]
@@ -57,11 +48,14 @@ pub(super) struct Column {
     /// May hold for any value.
     ungated: Vec<ItemId>,
     exact: FxHashMap<Box<str>, Vec<ItemId>>,
-    automaton: Option<AhoCorasick>,
-    /// Bytes of the shortest literal: a shorter value needs no scan.
-    shortest: usize,
-    /// By pattern of the automaton.
-    waiting: Vec<Vec<Waiting>>,
+    /// By length modulo 64: whether a whole value of such a length is asked for.
+    exact_lens: u64,
+    prefixes: Ladder,
+    suffixes: Ladder,
+    parts: Grams,
+    /// By number of a literal, counted from `first_literal`: who waits for it.
+    waiting: Vec<Box<[Waiting]>>,
+    first_literal: u32,
     networks: Vec<(IpNet, Vec<ItemId>)>,
     numbers: Vec<(Order, Number, ItemId)>,
 }
@@ -70,7 +64,7 @@ pub(super) struct Column {
 #[derive(Debug, Default)]
 pub(super) struct ColumnBuilder {
     column: Column,
-    literals: FxHashMap<String, Vec<Waiting>>,
+    literals: FxHashMap<(Position, String), Vec<Waiting>>,
     networks: FxHashMap<IpNet, Vec<ItemId>>,
 }
 
@@ -117,7 +111,7 @@ impl ColumnBuilder {
                 return true;
             }
         };
-        self.wait(literal, Waiting { position, signal: Signal::Holds, item });
+        self.wait(position, literal, (item, Signal::Holds));
         false
     }
 
@@ -127,42 +121,39 @@ impl ColumnBuilder {
             None => self.column.ungated.push(item),
             Some(literals) => {
                 for literal in literals {
-                    self.wait(
-                        &literal,
-                        Waiting { position: Position::Anywhere, signal: Signal::MayHold, item },
-                    );
+                    self.wait(Position::Anywhere, &literal, (item, Signal::MayHold));
                 }
             }
         }
     }
 
-    fn wait(&mut self, literal: &str, waiting: Waiting) {
-        match self.literals.get_mut(literal) {
-            Some(list) => list.push(waiting),
-            None => _ = self.literals.insert(literal.to_owned(), vec![waiting]),
-        }
+    fn wait(&mut self, position: Position, literal: &str, waiting: Waiting) {
+        self.literals.entry((position, literal.to_owned())).or_default().push(waiting);
     }
 
-    pub(super) fn build(self) -> Result<Column, aho_corasick::BuildError> {
+    /// The column; its literals are numbered from `first_literal`.
+    pub(super) fn build(self, first_literal: u32) -> Column {
         let mut column = self.column;
-        let mut literals: Vec<(String, Vec<Waiting>)> = self.literals.into_iter().collect();
+        let mut literals: Vec<((Position, String), Vec<Waiting>)> = self.literals.into_iter().collect();
         literals.sort();
-        if !literals.is_empty() {
-            let is_small = literals.iter().map(|(literal, _)| literal.len()).sum::<usize>() <= MAX_DFA_BYTES;
-            let kind = if is_small { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-            let automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(kind))
-                .build(literals.iter().map(|(literal, _)| literal))?;
-            column.automaton = Some(automaton);
-            column.shortest = literals.iter().map(|(literal, _)| literal.len()).min().unwrap_or(0);
-        }
-        let tidy = |mut list: Vec<Waiting>| {
-            list.sort_unstable();
-            list.dedup();
-            list
+        let at = |position: Position| -> Vec<(&str, u32)> {
+            let numbered = (first_literal..).zip(&literals);
+            let here = numbered.filter(|(_, ((other, _), _))| *other == position);
+            here.map(|(id, ((_, text), _))| (text.as_str(), id)).collect()
         };
-        column.waiting = literals.into_iter().map(|(_, waiting)| tidy(waiting)).collect();
+        column.prefixes = Ladder::new(End::Start, &at(Position::Start));
+        column.suffixes = Ladder::new(End::Back, &at(Position::End));
+        column.parts = Grams::new(&at(Position::Anywhere));
+        column.first_literal = first_literal;
+        column.waiting = literals
+            .into_iter()
+            .map(|(_, mut waiting)| {
+                waiting.sort_unstable();
+                waiting.dedup();
+                waiting.into()
+            })
+            .collect();
+        column.exact_lens = column.exact.keys().fold(0, |lens, text| lens | len_bit(text));
         column.networks = self.networks.into_iter().collect();
         column.networks.sort_unstable();
         let lists = column.exact.values_mut().chain(column.networks.iter_mut().map(|(_, items)| items));
@@ -171,8 +162,12 @@ impl ColumnBuilder {
             list.dedup();
             list.shrink_to_fit();
         }
-        Ok(column)
+        column
     }
+}
+
+fn len_bit(text: &str) -> u64 {
+    1 << (text.len() % 64)
 }
 
 fn longest_literal(pattern: &Pattern) -> Option<&str> {
@@ -184,24 +179,34 @@ fn longest_literal(pattern: &Pattern) -> Option<&str> {
 }
 
 impl Column {
+    /// How many literals it has.
+    pub(super) fn literals(&self) -> u32 {
+        u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
+    }
+
     /// Whether a text rules out that any value within it says anything: every question waits for a literal, and none
     /// stands there.
     pub(super) fn is_silent_about(&self, folded: &str) -> bool {
         let lists = [&self.present, &self.not_null, &self.ungated];
         let waits = lists.iter().all(|list| list.is_empty())
             && self.exact.is_empty()
+            && self.prefixes.is_empty()
+            && self.suffixes.is_empty()
             && self.networks.is_empty()
             && self.numbers.is_empty();
-        waits && self.automaton.as_ref().is_none_or(|automaton| automaton.find(folded).is_none())
+        waits && self.parts.is_absent(folded.as_bytes())
     }
 
-    /// Whether looking up an earlier answer is quicker than asking again.
-    pub(super) fn is_costly(&self) -> bool {
-        self.waiting.len() > MIN_COSTLY_LITERALS
-    }
-
-    /// Tells what a value says of the items. `folded` is its text, folded.
-    pub(super) fn scan(&self, value: Value<'_>, folded: &str, mut tell: impl FnMut(ItemId, Signal)) {
+    /// Tells what a value says of the items. `folded` is its text, folded. A literal that is found in a value is
+    /// looked for no more in the record's other values: `seen` has the number of the record it was last found in.
+    #[inline]
+    pub(super) fn scan(
+        &self,
+        value: Value<'_>,
+        folded: &str,
+        seen: &mut Seen<'_>,
+        mut tell: impl FnMut(ItemId, Signal),
+    ) {
         for item in &self.present {
             tell(*item, Signal::Holds);
         }
@@ -214,10 +219,12 @@ impl Column {
         for item in &self.ungated {
             tell(*item, Signal::MayHold);
         }
-        if let Some(items) = self.exact.get(folded) {
+        if self.exact_lens & len_bit(folded) != 0
+            && let Some(items) = self.exact.get(folded)
+        {
             items.iter().for_each(|item| tell(*item, Signal::Holds));
         }
-        self.scan_literals(folded, &mut tell);
+        self.scan_literals(folded, seen, &mut tell);
         if !self.networks.is_empty()
             && let Some(address) = address(folded)
         {
@@ -238,22 +245,43 @@ impl Column {
         }
     }
 
-    fn scan_literals(&self, folded: &str, tell: &mut impl FnMut(ItemId, Signal)) {
-        let Some(automaton) = self.automaton.as_ref().filter(|_| folded.len() >= self.shortest) else {
-            return;
-        };
-        for found in automaton.find_overlapping_iter(folded) {
-            let Some(waiting) = self.waiting.get(found.pattern().as_usize()) else { continue };
-            for waiting in waiting {
-                let stands = match waiting.position {
-                    Position::Anywhere => true,
-                    Position::Start => found.start() == 0,
-                    Position::End => found.end() == folded.len(),
-                };
-                if stands {
-                    tell(waiting.item, waiting.signal);
-                }
+    fn scan_literals(&self, folded: &str, seen: &mut Seen<'_>, tell: &mut impl FnMut(ItemId, Signal)) {
+        let mut found = |seen: &mut Seen<'_>, id: u32| {
+            if seen.insert(id) {
+                let waiting = self.waiting.get((id - self.first_literal) as usize);
+                waiting.into_iter().flatten().for_each(|(item, signal)| tell(*item, *signal));
             }
+        };
+        self.prefixes.find(folded, |id| found(seen, id));
+        self.suffixes.find(folded, |id| found(seen, id));
+        self.parts.find(folded.as_bytes(), seen, &mut found);
+    }
+}
+
+/// The literals found in the current record.
+#[derive(Debug)]
+pub(super) struct Seen<'s> {
+    /// By literal: the number of the record it was last found in.
+    pub(super) stamps: &'s mut [u32],
+    pub(super) now: u32,
+}
+
+impl Seen<'_> {
+    #[inline]
+    pub(super) fn contains(&self, id: u32) -> bool {
+        self.stamps.get(id as usize) == Some(&self.now)
+    }
+
+    /// Whether it is new.
+    #[inline]
+    fn insert(&mut self, id: u32) -> bool {
+        let now = self.now;
+        match self.stamps.get_mut(id as usize) {
+            Some(stamp) if *stamp != now => {
+                *stamp = now;
+                true
+            }
+            _ => false,
         }
     }
 }

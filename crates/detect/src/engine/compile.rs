@@ -209,11 +209,7 @@ impl Compiler<'_> {
             *flag |= self.muted.iter().any(|name| is_called(header, name));
         }
         let silent = silent.into_iter().zip(audible).map(|(silent, audible)| silent && !audible).collect();
-        let (program, errors) = builder.build();
-        for error in errors {
-            let message = format!("the rules together are too large: {error}");
-            self.diagnostics.push((self.files.len(), diagnostic::unreadable("(all rules)", &message)));
-        }
+        let program = builder.build();
         let engine = Engine { rules: infos, program, plans, silent };
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|(file, diagnostic)| (*file, diagnostic.line, diagnostic.column));

@@ -6,9 +6,8 @@
 use wanglou_model::{Format, Record, Value};
 
 use super::RuleIndex;
-use super::column::{Column, ItemId, Signal};
-use super::mapping::{Feed, PathMemory};
-use super::memo::Memo;
+use super::column::{ItemId, Seen, Signal};
+use super::plan::{Plan, Plans};
 use super::program::{Op, Program};
 use super::router::append_folded;
 use super::test::{self, Subject};
@@ -18,10 +17,9 @@ use super::test::{self, Subject};
 pub struct Scratch {
     /// The number of the current record; 0 is never current.
     now: u32,
-    paths: Vec<PathMemory>,
-    routes: Vec<u32>,
+    plans: Plans,
+    /// By logsource: the last record that belonged to it.
     sources: Vec<u32>,
-    active_sources: Vec<u32>,
     columns: Vec<ColumnState>,
     filled: Vec<u32>,
     /// Values of columns as linked lists: (position of the value in the record, next).
@@ -29,8 +27,10 @@ pub struct Scratch {
     /// Folded texts of values, by position: (record, start, end) in `text`.
     folded: Vec<(u32, u32, u32)>,
     text: String,
-    buffer: String,
-    memo: Memo,
+    /// Whether `text` begins with the record's own text, which is ASCII, folded in place.
+    in_place: bool,
+    /// By literal: the last record that it was found in.
+    literals: Vec<u32>,
     holds: Vec<u32>,
     may_hold: Vec<u32>,
     candidates: Vec<u32>,
@@ -40,8 +40,6 @@ pub struct Scratch {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct ColumnState {
-    /// The last record for which a logsource with this column was active.
-    active: u32,
     /// The last record that has a value for it; then the fields below are meant.
     filled: u32,
     level: u8,
@@ -59,10 +57,9 @@ const MAX_KEPT_TEXT: usize = 1 << 20;
 impl Scratch {
     pub(super) fn for_program(program: &Program) -> Self {
         Self {
-            paths: Format::ALL.iter().map(|_| PathMemory::default()).collect(),
-            routes: vec![0; program.routes.len()],
             sources: vec![0; program.logsources.len()],
             columns: vec![ColumnState::default(); program.columns.len()],
+            literals: vec![0; program.literals],
             holds: vec![0; program.items.len()],
             may_hold: vec![0; program.items.len()],
             is_candidate: vec![0; program.rules.len()],
@@ -73,8 +70,8 @@ impl Scratch {
     fn begin(&mut self) {
         self.now = self.now.checked_add(1).unwrap_or_else(|| {
             for stamps in [
-                &mut self.routes,
                 &mut self.sources,
+                &mut self.literals,
                 &mut self.holds,
                 &mut self.may_hold,
                 &mut self.is_candidate,
@@ -85,7 +82,6 @@ impl Scratch {
             self.folded.fill((0, 0, 0));
             1
         });
-        self.active_sources.clear();
         self.filled.clear();
         self.links.clear();
         self.text.clear();
@@ -100,14 +96,17 @@ impl Scratch {
 impl Program {
     /// The rules that match a record, in order.
     pub(super) fn evaluate<'s>(&self, record: &Record, scratch: &'s mut Scratch) -> &'s [RuleIndex] {
-        let mut run = Run { program: self, record, s: scratch };
-        run.s.begin();
-        run.route();
-        if !run.s.active_sources.is_empty() {
-            run.fill();
+        scratch.begin();
+        let mut plans = std::mem::take(&mut scratch.plans);
+        if let Some(plan) = plans.of(self, record).filter(|plan| !plan.sources.is_empty()) {
+            let mut run = Run { program: self, record, s: scratch };
+            run.activate(plan);
+            run.fold_all();
+            run.fill(plan);
             run.scan();
-            run.decide();
+            run.decide(plan);
         }
+        scratch.plans = plans;
         &scratch.hits
     }
 }
@@ -119,94 +118,66 @@ struct Run<'p, 'r, 's> {
 }
 
 impl Run<'_, '_, '_> {
-    /// Finds the logsources that the record belongs to, and with them the columns and rules in question.
-    fn route(&mut self) {
-        let s = &mut *self.s;
-        let (now, program) = (s.now, self.program);
-        let mut buffer = std::mem::take(&mut s.buffer);
-        program.router.route(self.record, &mut buffer, |route| {
-            if let Some(stamp) = s.routes.get_mut(route) {
-                *stamp = now;
+    fn activate(&mut self, plan: &Plan) {
+        for source in &plan.sources {
+            if let Some(stamp) = self.s.sources.get_mut(*source as usize) {
+                *stamp = self.s.now;
             }
-            for id in program.routes.get(route).into_iter().flatten() {
-                let Some(stamp) = s.sources.get_mut(*id as usize).filter(|stamp| **stamp != now) else {
-                    continue;
-                };
-                *stamp = now;
-                s.active_sources.push(*id);
-                let Some(source) = program.logsources.get(*id as usize) else { continue };
-                for column in &source.columns {
-                    if let Some(state) = s.columns.get_mut(*column as usize) {
-                        state.active = now;
-                    }
-                }
-            }
-        });
-        s.buffer = buffer;
+        }
+    }
+
+    /// Folds all texts in one go when they are ASCII: they then keep their places.
+    fn fold_all(&mut self) {
+        let text = self.record.fields.texts();
+        self.s.in_place = text.is_ascii();
+        if self.s.in_place {
+            self.s.text.push_str(text);
+            self.s.text.make_ascii_lowercase();
+        }
     }
 
     /// Hands each value of the record to the columns that ask for it.
-    fn fill(&mut self) {
-        let Some(format) = Format::ALL.iter().position(|format| *format == self.record.format) else {
-            return;
-        };
-        let (Some(table), Some(mut memory)) =
-            (self.program.tables.get(format), self.s.paths.get_mut(format).map(std::mem::take))
-        else {
-            return;
-        };
+    fn fill(&mut self, plan: &mut Plan) {
         for (position, (path, _)) in (0_u32..).zip(self.record.fields.iter()) {
-            for feed in table.feeds(path, &mut memory) {
-                let on_route = feed.route == Feed::ANY_ROUTE
-                    || self.s.routes.get(feed.route as usize) == Some(&self.s.now);
-                if on_route {
-                    self.feed(feed.column, feed.level, position);
-                }
+            for feed in plan.feeds(self.program, path) {
+                self.feed(feed.column, feed.level, position);
             }
         }
-        if let Some(kept) = self.s.paths.get_mut(format) {
-            *kept = memory;
-        }
-        self.fill_keywords();
+        self.fill_keywords(plan);
     }
 
     /// Keywords search every value; in syslog, the line itself.
-    fn fill_keywords(&mut self) {
-        let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
-        let line = self.record.format == Format::Syslog && std::str::from_utf8(&self.record.raw).is_ok();
-        for index in 0..self.s.active_sources.len() {
-            let source = self.s.active_sources.get(index).copied().unwrap_or_default();
-            let keywords = self.program.logsources.get(source as usize).and_then(|source| source.keywords);
-            let Some(column) = keywords else { continue };
-            if !line && self.is_without_keywords(column, values) {
-                continue;
-            }
-            if let Some(state) = self.s.columns.get_mut(column as usize) {
-                state.active = self.s.now;
-            }
-            if line {
-                self.feed(column, 0, RAW);
-            } else {
-                (0..values).for_each(|position| self.feed(column, 0, position));
-            }
+    fn fill_keywords(&mut self, plan: &Plan) {
+        if plan.keywords.is_empty() {
+            return;
         }
-    }
-
-    /// Looks at all values in one go, as if they were one text: what stands nowhere in it stands in none of them.
-    fn is_without_keywords(&mut self, column: u32, values: u32) -> bool {
+        let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
+        if self.record.format == Format::Syslog && std::str::from_utf8(&self.record.raw).is_ok() {
+            plan.keywords.iter().for_each(|column| self.feed(*column, 0, RAW));
+            return;
+        }
+        // All values in one text: what stands nowhere in it stands in none of them.
         for position in 0..values {
             if let Some(value) = value_at(self.record, position) {
                 self.fold(position, value);
             }
         }
-        self.program.columns.get(column as usize).is_some_and(|column| column.is_silent_about(&self.s.text))
+        for column in &plan.keywords {
+            let is_silent = self
+                .program
+                .columns
+                .get(*column as usize)
+                .is_some_and(|column| column.is_silent_about(&self.s.text));
+            if !is_silent {
+                (0..values).for_each(|position| self.feed(*column, 0, position));
+            }
+        }
     }
 
+    #[inline]
     fn feed(&mut self, column: u32, level: u8, position: u32) {
         let s = &mut *self.s;
-        let Some(state) = s.columns.get_mut(column as usize).filter(|state| state.active == s.now) else {
-            return;
-        };
+        let Some(state) = s.columns.get_mut(column as usize) else { return };
         if state.filled == s.now && state.level < level {
             return;
         }
@@ -221,43 +192,39 @@ impl Run<'_, '_, '_> {
             if state.filled != s.now {
                 s.filled.push(column);
             }
-            *state = ColumnState { active: s.now, filled: s.now, level, first: link, last: link };
+            *state = ColumnState { filled: s.now, level, first: link, last: link };
         }
     }
 
     /// Runs each filled column over its values.
     fn scan(&mut self) {
+        let program = self.program;
         for index in 0..self.s.filled.len() {
             let id = self.s.filled.get(index).copied().unwrap_or_default();
-            let Some(column) = self.program.columns.get(id as usize) else { continue };
+            let Some(column) = program.columns.get(id as usize) else { continue };
             let mut link = self.s.columns.get(id as usize).map_or(END, |state| state.first);
             while let Some((position, next)) = self.s.links.get(link as usize).copied() {
                 link = next;
                 let Some(value) = value_at(self.record, position) else { continue };
                 let (start, end) = self.fold(position, value);
+                let s = &mut *self.s;
                 // Taken out while the scan writes to the rest of the scratch.
-                let text = std::mem::take(&mut self.s.text);
+                let text = std::mem::take(&mut s.text);
+                let mut literals = std::mem::take(&mut s.literals);
                 let folded = text.get(start as usize..end as usize).unwrap_or_default();
-                self.ask(id, column, value, folded);
-                self.s.text = text;
+                let mut seen = Seen { stamps: &mut literals, now: s.now };
+                column.scan(value, folded, &mut seen, |item, signal| tell(program, s, item, signal));
+                s.text = text;
+                s.literals = literals;
             }
         }
     }
 
-    fn ask(&mut self, id: u32, column: &Column, value: Value<'_>, folded: &str) {
-        let (program, s) = (self.program, &mut *self.s);
-        if !column.is_costly() || value == Value::Null {
-            return column.scan(value, folded, |item, signal| tell(program, s, item, signal));
-        }
-        let mut memo = std::mem::take(&mut s.memo);
-        memo.recall(id, folded, |tell| column.scan(value, folded, tell), &mut |item, signal| {
-            tell(program, s, item, signal);
-        });
-        s.memo = memo;
-    }
-
     /// The span of a value's folded text, made once for all columns.
     fn fold(&mut self, position: u32, value: Value<'_>) -> (u32, u32) {
+        if let Some(span) = self.span_in_place(position, value) {
+            return span;
+        }
         let slot = self.slot(position);
         let s = &mut *self.s;
         if s.folded.len() <= slot {
@@ -272,14 +239,18 @@ impl Run<'_, '_, '_> {
         (span.1, span.2)
     }
 
-    /// Evaluates the conditions of the rules that have a witness or need none.
-    fn decide(&mut self) {
-        for index in 0..self.s.active_sources.len() {
-            let source = self.s.active_sources.get(index).copied().unwrap_or_default();
-            if let Some(source) = self.program.logsources.get(source as usize) {
-                self.s.candidates.extend_from_slice(&source.unwitnessed);
-            }
+    /// The span of a text that was folded in place.
+    #[inline]
+    fn span_in_place(&self, position: u32, value: Value<'_>) -> Option<(u32, u32)> {
+        if !self.s.in_place || position == RAW || !matches!(value, Value::Str(_)) {
+            return None;
         }
+        self.record.fields.text_span(position as usize)
+    }
+
+    /// Evaluates the conditions of the rules that have a witness or need none.
+    fn decide(&mut self, plan: &Plan) {
+        self.s.candidates.extend_from_slice(&plan.unwitnessed);
         for index in 0..self.s.candidates.len() {
             let rule = self.s.candidates.get(index).copied().unwrap_or_default();
             let Some(body) = self.program.rules.get(rule as usize) else { continue };
@@ -351,7 +322,10 @@ impl Run<'_, '_, '_> {
             let (position, next) = self.s.links.get(link as usize).copied()?;
             link = next;
             let value = value_at(self.record, position)?;
-            let (_, start, end) = self.s.folded.get(self.slot(position)).copied()?;
+            let (start, end) = match self.span_in_place(position, value) {
+                Some(span) => span,
+                None => self.s.folded.get(self.slot(position)).map(|(_, start, end)| (*start, *end))?,
+            };
             let folded = self.s.text.get(start as usize..end as usize)?;
             Some(Subject { value, folded })
         })
@@ -380,13 +354,15 @@ fn tell(program: &Program, s: &mut Scratch, id: ItemId, signal: Signal) {
     let Some(stamp) = stamps.get_mut(index).filter(|stamp| **stamp != s.now) else { return };
     *stamp = s.now;
     let Some(item) = program.items.get(index) else { return };
-    for (source, rule) in &item.witness_of {
+    for (source, rules) in &item.witness_of {
         if s.sources.get(*source as usize) != Some(&s.now) {
             continue;
         }
-        if let Some(stamp) = s.is_candidate.get_mut(*rule as usize).filter(|stamp| **stamp != s.now) {
-            *stamp = s.now;
-            s.candidates.push(*rule);
+        for rule in rules {
+            if let Some(stamp) = s.is_candidate.get_mut(*rule as usize).filter(|stamp| **stamp != s.now) {
+                *stamp = s.now;
+                s.candidates.push(*rule);
+            }
         }
     }
 }

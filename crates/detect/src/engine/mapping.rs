@@ -111,25 +111,12 @@ impl Feed {
 /// For one format: which columns each path feeds.
 #[derive(Debug, Default)]
 pub(super) struct PathTable {
-    /// By path index: which list, [`PathTable::NOTHING`] for none.
-    lists: Vec<u32>,
-    feeds: Vec<Vec<Feed>>,
+    by_path: FxHashMap<PathId, Vec<Feed>>,
     wild: Vec<(PathPattern, Feed)>,
 }
 
-/// What a thread has learnt of paths that came with data, for one format.
-#[derive(Debug, Default)]
-pub(super) struct PathMemory {
-    lists: Vec<u32>,
-    feeds: Vec<Vec<Feed>>,
-}
-
 impl PathTable {
-    const NOTHING: u32 = u32::MAX;
-    const UNSEEN: u32 = u32::MAX - 1;
-
     pub(super) fn for_format(format: Format, columns: &[&Mapping]) -> Self {
-        let mut by_path: FxHashMap<PathId, Vec<Feed>> = FxHashMap::default();
         let mut table = Self::default();
         for (column, mapping) in (0_u32..).zip(columns) {
             for alternative in mapping.alternatives.iter().filter(|alternative| alternative.format == format)
@@ -140,57 +127,20 @@ impl PathTable {
                     let feed = Feed { column, level, route };
                     for place in places {
                         match place {
-                            Place::Path(path) => by_path.entry(*path).or_default().push(feed),
+                            Place::Path(path) => table.by_path.entry(*path).or_default().push(feed),
                             Place::Wild(pattern) => table.wild.push((pattern.clone(), feed)),
                         }
                     }
                 }
             }
         }
-        let highest = by_path.keys().map(|path| path.index() + 1).max().unwrap_or(0);
-        // Reserved paths that feed nothing by name may still feed by pattern: those are looked at when first seen.
-        table.lists = vec![Self::UNSEEN; highest];
-        for (path, mut feeds) in by_path {
-            feeds.extend(
-                table.wild.iter().filter(|(pattern, _)| pattern.is_match(path.name())).map(|(_, feed)| *feed),
-            );
-            if let Some(list) = table.lists.get_mut(path.index()) {
-                *list = u32::try_from(table.feeds.len()).unwrap_or(Self::NOTHING);
-                table.feeds.push(feeds);
-            }
-        }
         table
     }
 
-    /// The columns that a path feeds. Allocates only when a thread meets a path for the first time.
-    pub(super) fn feeds<'t>(&'t self, path: PathId, memory: &'t mut PathMemory) -> &'t [Feed] {
-        let index = path.index();
-        match self.lists.get(index).copied() {
-            Some(list) if list != Self::UNSEEN => {
-                return self.feeds.get(list as usize).map_or(&[], Vec::as_slice);
-            }
-            _ if self.wild.is_empty() => return &[],
-            _ => {}
-        }
-        if memory.lists.len() <= index {
-            memory.lists.resize(index + 1, Self::UNSEEN);
-        }
-        let Some(slot) = memory.lists.get_mut(index) else { return &[] };
-        if *slot == Self::UNSEEN {
-            let name = path.name();
-            let feeds: Vec<Feed> = self
-                .wild
-                .iter()
-                .filter(|(pattern, _)| pattern.is_match(name))
-                .map(|(_, feed)| *feed)
-                .collect();
-            *slot = if feeds.is_empty() {
-                Self::NOTHING
-            } else {
-                memory.feeds.push(feeds);
-                u32::try_from(memory.feeds.len() - 1).unwrap_or(Self::NOTHING)
-            };
-        }
-        memory.feeds.get(*slot as usize).map_or(&[], Vec::as_slice)
+    /// The columns that a path feeds. Slow: asked once for each path that a plan meets.
+    pub(super) fn feeds(&self, path: PathId) -> impl Iterator<Item = Feed> {
+        let name = path.name();
+        let wild = self.wild.iter().filter(move |(pattern, _)| pattern.is_match(name));
+        self.by_path.get(&path).into_iter().flatten().copied().chain(wild.map(|(_, feed)| *feed))
     }
 }

@@ -8,7 +8,8 @@ use wanglou_model::Format;
 use super::column::{Column, ColumnBuilder, ItemId};
 use super::mapping::{Mapping, PathTable, RouteId};
 use super::router::Router;
-use crate::sigma::{Detection, Expr, Logsource, Pattern, Piece, Shape, Test, Written};
+use super::witness::{Popularity, likelihood, witnesses};
+use crate::sigma::{Detection, Expr, Logsource, Pattern, Test, Written};
 use crate::taxonomy::{Route, Taxonomy};
 
 /// The compiled form of all detection rules.
@@ -17,6 +18,8 @@ pub(super) struct Program {
     pub(super) router: Router,
     pub(super) tables: Vec<PathTable>,
     pub(super) columns: Vec<Column>,
+    /// How many literals the columns have together.
+    pub(super) literals: usize,
     pub(super) mappings: Vec<Mapping>,
     pub(super) items: Vec<Item>,
     pub(super) logsources: Vec<Source>,
@@ -43,8 +46,18 @@ pub(super) struct Item {
     pub(super) column: u32,
     /// Tests to run on demand, with the column of the field that they compare with.
     pub(super) on_demand: Vec<(Test, Option<u32>)>,
-    /// Rules that cannot match unless one of their witnesses, such as this item, holds: (logsource, rule).
-    pub(super) witness_of: Vec<(u32, u32)>,
+    /// Rules that cannot match unless one of their witnesses, such as this item, holds, by logsource.
+    pub(super) witness_of: Vec<(u32, Vec<u32>)>,
+}
+
+impl Item {
+    fn witness(&mut self, logsource: u32, rule: u32) {
+        match self.witness_of.iter_mut().find(|(source, _)| *source == logsource) {
+            Some((_, rules)) if rules.last() == Some(&rule) => {}
+            Some((_, rules)) => rules.push(rule),
+            None => self.witness_of.push((logsource, vec![rule])),
+        }
+    }
 }
 
 /// A rule.
@@ -54,6 +67,8 @@ pub(super) struct Body {
     pub(super) condition: Vec<Op>,
     /// As parsed, for explanations.
     pub(super) detection: Detection,
+    /// By item of the detection: its number in the program.
+    items: Vec<ItemId>,
     /// By item of the detection: its column.
     pub(super) columns: Vec<u32>,
     /// The columns of the fields that others are compared with.
@@ -92,6 +107,7 @@ pub(super) struct ProgramBuilder<'t> {
     mappings: Vec<Mapping>,
     items: Vec<Item>,
     item_ids: FxHashMap<Question, ItemId>,
+    popularity: Popularity,
     rules: Vec<Body>,
 }
 
@@ -107,6 +123,7 @@ impl<'t> ProgramBuilder<'t> {
             mappings: Vec::new(),
             items: Vec::new(),
             item_ids: FxHashMap::default(),
+            popularity: Popularity::default(),
             rules: Vec::new(),
         }
     }
@@ -118,7 +135,6 @@ impl<'t> ProgramBuilder<'t> {
 
     /// Adds a rule.
     pub(super) fn add(&mut self, logsource: &Logsource, mut detection: Detection) {
-        let rule = number(self.rules.len());
         let source = self.source(logsource);
         self.add_aliases(source, &mut detection);
         let mut columns = Vec::with_capacity(detection.items.len());
@@ -129,28 +145,36 @@ impl<'t> ProgramBuilder<'t> {
             columns.push(column);
             items.push(self.item(source, logsource, column, item, &mut compared));
         }
-        let mut condition = Vec::new();
-        flatten(&detection.condition, &items, &mut condition);
-        match witnesses(&detection.condition, &detection) {
-            Some((_, mut witnesses)) => {
-                witnesses.sort_unstable();
-                witnesses.dedup();
-                for witness in witnesses {
-                    let item = items.get(witness).and_then(|id| self.items.get_mut(*id as usize));
-                    if let Some(item) = item
-                        && item.witness_of.last() != Some(&(source, rule))
-                    {
-                        item.witness_of.push((source, rule));
-                    }
+        self.popularity.add(&detection, &columns);
+        self.rules.push(Body {
+            logsource: source,
+            condition: Vec::new(),
+            detection,
+            items,
+            columns,
+            compared,
+        });
+    }
+
+    /// Chooses each rule's witnesses and the order of its condition. Needs all rules, for what is rare is seen from
+    /// all of them.
+    fn order(&mut self) {
+        for (number, body) in (0_u32..).zip(&mut self.rules) {
+            let items = body.detection.items.iter().zip(&body.columns);
+            let frequencies: Vec<u64> =
+                items.map(|(item, column)| self.popularity.frequency(item, *column)).collect();
+            flatten(&body.detection.condition, &body.items, &frequencies, &mut body.condition);
+            let Some((_, witnesses)) = witnesses(&body.detection.condition, &frequencies) else {
+                if let Some(source) = self.sources.get_mut(body.logsource as usize) {
+                    source.unwitnessed.push(number);
                 }
-            }
-            None => {
-                if let Some(source) = self.sources.get_mut(source as usize) {
-                    source.unwitnessed.push(rule);
-                }
+                continue;
+            };
+            for witness in witnesses {
+                let item = body.items.get(witness).and_then(|id| self.items.get_mut(*id as usize));
+                item.into_iter().for_each(|item| item.witness(body.logsource, number));
             }
         }
-        self.rules.push(Body { logsource: source, condition, detection, columns, compared });
     }
 
     /// The column of a field for rules of a logsource: for correlations, which read fields that no rule asks about.
@@ -266,9 +290,9 @@ impl<'t> ProgramBuilder<'t> {
         }
     }
 
-    /// The program, and what kept columns from being built: literals beyond what an automaton can number, which takes
-    /// gigabytes of rules.
-    pub(super) fn build(self) -> (Program, Vec<aho_corasick::BuildError>) {
+    /// The program.
+    pub(super) fn build(mut self) -> Program {
+        self.order();
         let mut routes = vec![Vec::new(); self.routes.len()];
         for (id, source) in (0_u32..).zip(&self.sources) {
             for route in &source.routes {
@@ -278,25 +302,24 @@ impl<'t> ProgramBuilder<'t> {
             }
         }
         let mappings: Vec<&Mapping> = self.mappings.iter().collect();
-        let mut errors = Vec::new();
-        let mut build = |column: ColumnBuilder| {
-            column.build().unwrap_or_else(|error| {
-                errors.push(error);
-                Column::default()
-            })
+        let mut literals = 0;
+        let build = |column: ColumnBuilder| {
+            let column = column.build(literals);
+            literals += column.literals();
+            column
         };
-        let columns = self.columns.into_iter().map(&mut build).collect();
-        let program = Program {
+        let columns = self.columns.into_iter().map(build).collect();
+        Program {
             router: Router::new(self.taxonomy, &self.routes),
             tables: Format::ALL.iter().map(|format| PathTable::for_format(*format, &mappings)).collect(),
             columns,
+            literals: literals as usize,
             mappings: self.mappings,
             items: self.items,
             logsources: self.sources,
             routes,
             rules: self.rules,
-        };
-        (program, errors)
+        }
     }
 }
 
@@ -304,73 +327,29 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Writes an expression in prefix order.
-fn flatten(expr: &Expr, items: &[ItemId], ops: &mut Vec<Op>) {
+/// Writes an expression in prefix order; of a conjunction what is least likely to hold first, of a disjunction what is
+/// most likely to.
+fn flatten(expr: &Expr, items: &[ItemId], frequencies: &[u64], ops: &mut Vec<Op>) {
     match expr {
         Expr::Item(item) => ops.push(Op::Item(items.get(*item).copied().unwrap_or(ItemId::MAX))),
         Expr::Not(part) => {
             ops.push(Op::Not);
-            flatten(part, items, ops);
+            flatten(part, items, frequencies, ops);
         }
         Expr::And(parts) | Expr::Or(parts) => {
+            let is_and = matches!(expr, Expr::And(_));
+            let mut order: Vec<(u64, &Expr)> =
+                parts.iter().map(|part| (likelihood(part, frequencies), part)).collect();
+            order.sort_by_key(|(likelihood, _)| if is_and { *likelihood } else { u64::MAX - likelihood });
             let at = ops.len();
             ops.push(Op::And { end: 0 });
-            for part in parts {
-                flatten(part, items, ops);
+            for (_, part) in order {
+                flatten(part, items, frequencies, ops);
             }
             let end = number(ops.len());
             if let Some(op) = ops.get_mut(at) {
-                *op = if matches!(expr, Expr::And(_)) { Op::And { end } } else { Op::Or { end } };
+                *op = if is_and { Op::And { end } } else { Op::Or { end } };
             }
         }
     }
-}
-
-/// Items of which one must hold for the expression to be true, and how often one is likely to; `None` when the
-/// expression may be true while none holds.
-fn witnesses(expr: &Expr, detection: &Detection) -> Option<(u64, Vec<usize>)> {
-    match expr {
-        Expr::Item(item) => Some((detection.items.get(*item).map_or(u64::MAX, frequency), vec![*item])),
-        Expr::Not(_) => None,
-        Expr::And(parts) => {
-            parts.iter().filter_map(|part| witnesses(part, detection)).min_by_key(|(cost, _)| *cost)
-        }
-        Expr::Or(parts) => parts.iter().map(|part| witnesses(part, detection)).try_fold(
-            (0_u64, Vec::new()),
-            |(cost, mut items), part| {
-                let (more, others) = part?;
-                items.extend(others);
-                Some((cost.saturating_add(more), items))
-            },
-        ),
-    }
-}
-
-/// A guess of how often an item holds, by the kind and length of what it asks for.
-fn frequency(item: &crate::sigma::Item) -> u64 {
-    const COMMON: u64 = 10_000;
-    let literal = |text: &str| 1 + (1_u64 << 12 >> text.len().min(12));
-    let test = |test: &Test| match test {
-        Test::Text { pattern, .. } => match pattern.shape() {
-            // A number is an event id or a flag, which many events share.
-            Shape::Exact(text) if text.len() <= 5 => 200,
-            Shape::Exact(_) => 20,
-            Shape::Prefix(text) | Shape::Suffix(text) | Shape::Contains(text) => literal(text),
-            Shape::Anything => COMMON,
-            Shape::Glob => {
-                let lengths = pattern.pieces().iter().map(|piece| match piece {
-                    Piece::Literal(text) => text.len(),
-                    Piece::Any | Piece::One | Piece::Dash => 0,
-                });
-                1 + (1 << 12 >> lengths.max().unwrap_or(0).min(12))
-            }
-        },
-        Test::Regex(regex) => {
-            let set = regex.required();
-            if set.is_empty() { COMMON } else { set.iter().map(|text| literal(text)).sum() }
-        }
-        Test::Cidr(_) | Test::Number { .. } => 1_000,
-        Test::Present | Test::NotNull | Test::Time { .. } | Test::SameAs { .. } => COMMON,
-    };
-    item.tests.iter().map(|written| test(&written.test)).fold(0, u64::saturating_add)
 }

@@ -21,6 +21,20 @@ struct FormatRoutes {
     indices: Vec<Index>,
     /// Routes that no value points to.
     always: Vec<Checked>,
+    /// By path index: what of the path's values the routes depend on.
+    watched: Vec<Watch>,
+}
+
+/// What of a path's values the routes depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Watch {
+    /// Nothing.
+    #[default]
+    No,
+    /// Whether one is there that is not null.
+    Presence,
+    /// The values themselves.
+    Value,
 }
 
 /// The routes by the value of one field.
@@ -49,6 +63,11 @@ impl Router {
         Self {
             formats: Format::ALL.iter().map(|format| FormatRoutes::new(taxonomy, routes, *format)).collect(),
         }
+    }
+
+    /// By path index: what of values the routes of a format depend on, besides the product.
+    pub(super) fn watched(&self, format: usize) -> &[Watch] {
+        self.formats.get(format).map_or(&[], |format| format.watched.as_slice())
     }
 
     /// Calls `found` for each route that a record belongs to.
@@ -111,7 +130,22 @@ impl FormatRoutes {
             }
         }
         let indices = by_paths.into_iter().map(|(paths, routes)| Index { paths, routes }).collect();
-        Self { indices, always }
+        let mut watched = Vec::new();
+        for check in checked.iter().flat_map(|route| &route.checks) {
+            let watch = match check.test {
+                FieldTest::Exists(_) => Watch::Presence,
+                _ => Watch::Value,
+            };
+            for path in &check.paths {
+                if watched.len() <= path.index() {
+                    watched.resize(path.index() + 1, Watch::No);
+                }
+                if let Some(slot) = watched.get_mut(path.index()) {
+                    *slot = watch.max(*slot);
+                }
+            }
+        }
+        Self { indices, always, watched }
     }
 }
 
