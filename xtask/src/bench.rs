@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::run::{output, say, step};
 use crate::up;
@@ -33,14 +33,16 @@ pub(crate) struct Args {
 enum Name {
     /// `wanglou scan` and `wanglou parse` over the sample telemetry, beside decompression-free line counting
     Scan,
+    /// The detection engine with all SigmaHQ rules, beside rsigma and the floors (reads `WANGLOU_CORPORA`)
+    Detect,
 }
 
 /// One measured figure.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
     name: String,
     value: f64,
-    unit: &'static str,
+    unit: String,
     baseline: f64,
     ratio: f64,
 }
@@ -48,6 +50,7 @@ struct Row {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = match args.name {
         Name::Scan => scan(&args.profile)?,
+        Name::Detect => detect()?,
     };
     for row in &rows {
         say(&format!(
@@ -60,6 +63,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         fs::write(path, json + "\n").with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Runs the bench workspace, which has the peers that the house itself does not depend on.
+fn detect() -> Result<Vec<Row>> {
+    let corpora = std::env::var("WANGLOU_CORPORA")
+        .context("set WANGLOU_CORPORA to the folder with sigma-rules and evtx-attack-samples")?;
+    let manifest = crate::root().join("bench/Cargo.toml").display().to_string();
+    let target = crate::target_dir().join("bench").display().to_string();
+    let command = ["cargo", "run", "--release", "--locked", "--quiet", "--manifest-path", &manifest];
+    let rest = ["--target-dir", &target, "--", "detect", &corpora];
+    let printed = step("measure", || output(&crate::root(), &[command.as_slice(), &rest].concat()))?;
+    let rows = printed.lines().map(|line| serde_json::from_str(line).with_context(|| format!("`{line}`")));
+    rows.collect()
 }
 
 fn scan(profile: &str) -> Result<Vec<Row>> {
@@ -87,7 +103,7 @@ fn scan(profile: &str) -> Result<Vec<Row>> {
             rows.push(Row {
                 name: format!("{what} {name}"),
                 value: events / seconds,
-                unit: "events/CPU-second",
+                unit: "events/CPU-second".to_owned(),
                 baseline: events / floor,
                 ratio: floor / seconds,
             });

@@ -49,12 +49,12 @@ struct Rule {
     keywords: Vec<String>,
 }
 
-/// Text over few letters, so that things match often; with wildcards.
+/// Text over few letters, so that things match often; with wildcards. Some longer than what the engine looks up at once.
 fn pattern() -> impl Strategy<Value = String> {
-    "[abAB*?é]{1,4}"
+    prop_oneof![3 => "[abAB*?é]{1,4}", 1 => "[abA*]{4,7}", 1 => "(ab|bA|aa){4,6}"]
 }
 fn literal() -> impl Strategy<Value = String> {
-    "[abABÉ]{1,3}"
+    prop_oneof![3 => "[abABÉ]{1,3}", 1 => "[abB]{4,6}"]
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -103,6 +103,8 @@ fn rule() -> impl Strategy<Value = Rule> {
 fn event() -> impl Strategy<Value = Vec<Vec<Json>>> {
     let value = prop_oneof![
         6 => "[abABéÉ]{0,5}".prop_map(Json::from),
+        2 => "[abABé]{4,14}".prop_map(Json::from),
+        2 => "(ab|bA|aa){4,8}".prop_map(Json::from),
         1 => (0..5_i64).prop_map(Json::from),
         1 => Just(Json::Null),
         1 => any::<bool>().prop_map(Json::from),
