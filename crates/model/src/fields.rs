@@ -137,6 +137,7 @@ impl FieldMap {
     }
 
     /// How many values there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields.len() + self.untracked.len()
@@ -175,6 +176,7 @@ impl FieldMap {
     }
 
     /// All values at a path, in order.
+    #[inline]
     pub fn get_all(&self, path: PathId) -> impl Iterator<Item = Value<'_>> {
         self.fields.iter().filter(move |(p, _)| *p == path).map(|(_, slot)| self.value(*slot))
     }
@@ -186,11 +188,13 @@ impl FieldMap {
     }
 
     /// All tracked values in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (PathId, Value<'_>)> {
         self.fields.iter().map(|(path, slot)| (*path, self.value(*slot)))
     }
 
     /// The value at a position: first those of [`FieldMap::iter`] in its order, then those without an interned path.
+    #[inline]
     #[must_use]
     pub fn value_at(&self, position: usize) -> Option<Value<'_>> {
         let slot = match self.fields.get(position) {
@@ -201,12 +205,14 @@ impl FieldMap {
     }
 
     /// All the text that values hold, one after the other and with names in between: to search or fold it in one go.
+    #[inline]
     #[must_use]
     pub fn texts(&self) -> &str {
         &self.arena
     }
 
     /// Where in [`FieldMap::texts`] the text at a position of [`FieldMap::value_at`] begins and ends.
+    #[inline]
     #[must_use]
     pub fn text_span(&self, position: usize) -> Option<(u32, u32)> {
         let slot = match self.fields.get(position) {
@@ -257,6 +263,7 @@ impl FieldMap {
         Span { start, len }
     }
 
+    #[inline]
     fn value(&self, slot: Slot) -> Value<'_> {
         match slot {
             Slot::Null => Value::Null,
@@ -268,6 +275,7 @@ impl FieldMap {
         }
     }
 
+    #[inline]
     fn str_at(&self, span: Span) -> &str {
         let start = span.start as usize;
         self.arena.get(start..start + span.len as usize).unwrap_or_default()

@@ -97,6 +97,7 @@ impl PathId {
     }
 
     /// A dense index, below [`PathId::count`].
+    #[inline]
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
