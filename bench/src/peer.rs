@@ -10,10 +10,13 @@ use crate::data;
 
 /// Its engine with as many of the rules as it takes.
 pub fn engine(files: &[RuleFile]) -> Result<Engine> {
-    let mut engine = Engine::new();
+    let mut parsed = Vec::new();
     for file in files {
-        let collection = rsigma_parser::parse_sigma_yaml(&file.text).map_err(|error| anyhow!("{error}"))?;
-        _ = engine.add_collection(&collection);
+        parsed.push(rsigma_parser::parse_sigma_yaml(&file.text).map_err(|error| anyhow!("{error}"))?);
+    }
+    let mut engine = Engine::new();
+    for (number, error) in engine.add_rules(parsed.iter().flat_map(|collection| &collection.rules)) {
+        eprintln!("# rsigma refuses rule {number}: {error}");
     }
     Ok(engine)
 }
