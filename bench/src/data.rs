@@ -86,11 +86,36 @@ pub fn tag(event: &Json) -> Tag {
         return ("linux", "sysmon", category);
     }
     let sysmon = [
-        "", "process_creation", "file_change", "network_connection", "sysmon_status", "process_termination",
-        "driver_load", "image_load", "create_remote_thread", "raw_access_thread", "process_access", "file_event",
-        "registry_event", "registry_set", "registry_rename", "create_stream_hash", "sysmon_status", "pipe_created",
-        "pipe_created", "wmi_event", "wmi_event", "wmi_event", "dns_query", "file_delete", "clipboard_change",
-        "process_tampering", "file_delete", "file_block_executable", "file_block_shredding", "file_executable_detected",
+        "",
+        "process_creation",
+        "file_change",
+        "network_connection",
+        "sysmon_status",
+        "process_termination",
+        "driver_load",
+        "image_load",
+        "create_remote_thread",
+        "raw_access_thread",
+        "process_access",
+        "file_event",
+        "registry_event",
+        "registry_set",
+        "registry_rename",
+        "create_stream_hash",
+        "sysmon_status",
+        "pipe_created",
+        "pipe_created",
+        "wmi_event",
+        "wmi_event",
+        "wmi_event",
+        "dns_query",
+        "file_delete",
+        "clipboard_change",
+        "process_tampering",
+        "file_delete",
+        "file_block_executable",
+        "file_block_shredding",
+        "file_executable_detected",
     ];
     match (text("Channel"), id) {
         ("Microsoft-Windows-Sysmon/Operational", 12) => match text("EventType") {
@@ -144,17 +169,49 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
     const USERS: [&str; 6] = ["zhang.wei", "li.na", "wang.fang", "SYSTEM", "NETWORK SERVICE", "svc-backup"];
     const PROGRAMS: [(&str, &str); 9] = [
         (r"C:\Windows\System32\svchost.exe", r"C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule"),
-        (r"C:\Program Files\Google\Chrome\Application\chrome.exe", r#""C:\Program Files\Google\Chrome\Application\chrome.exe" --type=renderer --lang=zh-CN --renderer-client-id="#),
-        (r"C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE", r#""C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE" /n "D:\公文\通知"#),
-        (r"C:\Windows\System32\backgroundTaskHost.exe", r#""C:\Windows\system32\backgroundTaskHost.exe" -ServerName:CortanaUI.AppX"#),
+        (
+            r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+            r#""C:\Program Files\Google\Chrome\Application\chrome.exe" --type=renderer --lang=zh-CN --renderer-client-id="#,
+        ),
+        (
+            r"C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE",
+            r#""C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE" /n "D:\公文\通知"#,
+        ),
+        (
+            r"C:\Windows\System32\backgroundTaskHost.exe",
+            r#""C:\Windows\system32\backgroundTaskHost.exe" -ServerName:CortanaUI.AppX"#,
+        ),
         (r"C:\Windows\System32\conhost.exe", r"\??\C:\Windows\system32\conhost.exe 0xffffffff -ForceV1"),
-        (r"C:\Program Files\WPS Office\wps.exe", r#""C:\Program Files\WPS Office\wps.exe" /prometheus /open"#),
+        (
+            r"C:\Program Files\WPS Office\wps.exe",
+            r#""C:\Program Files\WPS Office\wps.exe" /prometheus /open"#,
+        ),
         (r"C:\Windows\System32\taskhostw.exe", r"taskhostw.exe /RuntimeWide"),
-        (r"C:\Windows\System32\SearchProtocolHost.exe", r#""C:\Windows\system32\SearchProtocolHost.exe" Global\UsGthrFltPipeMssGthrPipe"#),
-        (r"C:\Program Files (x86)\Tencent\WeChat\WeChat.exe", r#""C:\Program Files (x86)\Tencent\WeChat\WeChat.exe" -autorun"#),
+        (
+            r"C:\Windows\System32\SearchProtocolHost.exe",
+            r#""C:\Windows\system32\SearchProtocolHost.exe" Global\UsGthrFltPipeMssGthrPipe"#,
+        ),
+        (
+            r"C:\Program Files (x86)\Tencent\WeChat\WeChat.exe",
+            r#""C:\Program Files (x86)\Tencent\WeChat\WeChat.exe" -autorun"#,
+        ),
     ];
-    const HOSTS: [&str; 6] = ["www.gov.cn", "update.microsoft.com", "oa.city.example", "time.windows.com", "mirrors.example.cn", "cdn.example.net"];
-    const PAGES: [&str; 6] = ["/", "/portal/index.html", "/static/js/app.js", "/api/v1/items?page=", "/search?q=%E5%85%AC%E5%91%8A&n=", "/images/banner.png"];
+    const HOSTS: [&str; 6] = [
+        "www.gov.cn",
+        "update.microsoft.com",
+        "oa.city.example",
+        "time.windows.com",
+        "mirrors.example.cn",
+        "cdn.example.net",
+    ];
+    const PAGES: [&str; 6] = [
+        "/",
+        "/portal/index.html",
+        "/static/js/app.js",
+        "/api/v1/items?page=",
+        "/search?q=%E5%85%AC%E5%91%8A&n=",
+        "/images/banner.png",
+    ];
     const COMMANDS: [(&str, &str); 6] = [
         ("/usr/bin/ls", "ls -la /var/log"),
         ("/usr/sbin/sshd", "/usr/sbin/sshd -D -R"),
@@ -168,8 +225,20 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
     let (parent, parent_command) = *random.of(&PROGRAMS);
     let computer = format!("PC{:03}.city.local", random.below(400));
     let pid = random.below(20_000);
-    let guid = format!("{{b5ae5c3d-{:04x}-{:04x}-0000-{:012x}}}", random.below(65_536), random.below(65_536), number);
-    let time = format!("2026-08-{:02}T{:02}:{:02}:{:02}.{:03}Z", 1 + random.below(28), random.below(24), random.below(60), random.below(60), random.below(1_000));
+    let guid = format!(
+        "{{b5ae5c3d-{:04x}-{:04x}-0000-{:012x}}}",
+        random.below(65_536),
+        random.below(65_536),
+        number
+    );
+    let time = format!(
+        "2026-08-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        1 + random.below(28),
+        random.below(24),
+        random.below(60),
+        random.below(60),
+        random.below(1_000)
+    );
     let ip = format!("10.{}.{}.{}", random.below(64), random.below(256), 1 + random.below(254));
     let sysmon = |id: u32, fields: Json| {
         let mut event = json!({
@@ -186,30 +255,48 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
         event
     };
     match random.below(100) {
-        0..15 => sysmon(1, json!({
-            "FileVersion": "10.0.19041.1", "Description": "Host Process", "Product": "Windows", "Company": "Vendor",
-            "OriginalFileName": image.rsplit('\\').next(), "CommandLine": format!("{command}{}", random.below(3_000)),
-            "CurrentDirectory": r"C:\Windows\system32\", "LogonId": "0x3e7", "TerminalSessionId": 1,
-            "IntegrityLevel": "Medium", "Hashes": format!("SHA1={:040X},MD5={:032X}", random.next(), random.next()),
-            "ParentProcessGuid": guid, "ParentProcessId": pid, "ParentImage": parent, "ParentCommandLine": parent_command,
-        })),
-        15..25 => sysmon(3, json!({
-            "Protocol": "tcp", "Initiated": "true", "SourceIsIpv6": "false", "SourceIp": ip, "SourcePort": 50_000 + random.below(9_000),
-            "SourceHostname": computer, "DestinationIp": "203.0.113.9", "DestinationPort": 443, "DestinationHostname": random.of(&HOSTS),
-        })),
-        25..40 => sysmon(7, json!({
-            "ImageLoaded": format!(r"C:\Windows\System32\{}.dll", ["ntdll", "kernel32", "user32", "combase", "shlwapi"][random.below(5)]),
-            "Signed": "true", "Signature": "Microsoft Windows", "SignatureStatus": "Valid",
-            "Hashes": format!("SHA1={:040X}", random.next()),
-        })),
-        40..48 => sysmon(11, json!({
-            "TargetFilename": format!(r"C:\Users\{user}\AppData\Local\Temp\~DF{:08X}.TMP", random.next() as u32), "CreationUtcTime": time,
-        })),
-        48..56 => sysmon(13, json!({
-            "EventType": "SetValue", "TargetObject": format!(r"HKLM\System\CurrentControlSet\Services\bam\State\UserSettings\S-1-5-21-{}\{image}", random.below(9_999)),
-            "Details": "Binary Data",
-        })),
-        56..62 => sysmon(22, json!({ "QueryName": random.of(&HOSTS), "QueryStatus": "0", "QueryResults": "::ffff:203.0.113.9;" })),
+        0..15 => sysmon(
+            1,
+            json!({
+                "FileVersion": "10.0.19041.1", "Description": "Host Process", "Product": "Windows", "Company": "Vendor",
+                "OriginalFileName": image.rsplit('\\').next(), "CommandLine": format!("{command}{}", random.below(3_000)),
+                "CurrentDirectory": r"C:\Windows\system32\", "LogonId": "0x3e7", "TerminalSessionId": 1,
+                "IntegrityLevel": "Medium", "Hashes": format!("SHA1={:040X},MD5={:032X}", random.next(), random.next()),
+                "ParentProcessGuid": guid, "ParentProcessId": pid, "ParentImage": parent, "ParentCommandLine": parent_command,
+            }),
+        ),
+        15..25 => sysmon(
+            3,
+            json!({
+                "Protocol": "tcp", "Initiated": "true", "SourceIsIpv6": "false", "SourceIp": ip, "SourcePort": 50_000 + random.below(9_000),
+                "SourceHostname": computer, "DestinationIp": "203.0.113.9", "DestinationPort": 443, "DestinationHostname": random.of(&HOSTS),
+            }),
+        ),
+        25..40 => sysmon(
+            7,
+            json!({
+                "ImageLoaded": format!(r"C:\Windows\System32\{}.dll", ["ntdll", "kernel32", "user32", "combase", "shlwapi"][random.below(5)]),
+                "Signed": "true", "Signature": "Microsoft Windows", "SignatureStatus": "Valid",
+                "Hashes": format!("SHA1={:040X}", random.next()),
+            }),
+        ),
+        40..48 => sysmon(
+            11,
+            json!({
+                "TargetFilename": format!(r"C:\Users\{user}\AppData\Local\Temp\~DF{:08X}.TMP", random.next() as u32), "CreationUtcTime": time,
+            }),
+        ),
+        48..56 => sysmon(
+            13,
+            json!({
+                "EventType": "SetValue", "TargetObject": format!(r"HKLM\System\CurrentControlSet\Services\bam\State\UserSettings\S-1-5-21-{}\{image}", random.below(9_999)),
+                "Details": "Binary Data",
+            }),
+        ),
+        56..62 => sysmon(
+            22,
+            json!({ "QueryName": random.of(&HOSTS), "QueryStatus": "0", "QueryResults": "::ffff:203.0.113.9;" }),
+        ),
         62..72 => json!({
             "Provider_Name": "Microsoft-Windows-Security-Auditing", "EventID": 4624, "Level": 0, "Task": 12544, "Keywords": "0x8020000000000000",
             "TimeCreated_SystemTime": time, "EventRecordID": number, "Channel": "Security", "Computer": computer,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use serde_json::json;
 use wanglou_detect::{Compilation, Engine, RuleFile, Taxonomy, compile, rules};
 use wanglou_ingest::{
-    Catalog, EventContext, ReadLimits, Reader, RecordSink, decode::json as decode_json, discover, identify, normalize,
+    Catalog, EventContext, ReadLimits, Reader, RecordSink, decode::json as decode_json, discover, identify,
+    normalize,
 };
 use wanglou_model::{EventUid, Format, Record, SourceId, TenantId, Timestamp};
 
@@ -22,7 +23,10 @@ const MIX: usize = 20_000;
 const HAYABUSA: f64 = 1_200.0;
 
 fn row(name: &str, value: f64, unit: &str, baseline: f64) {
-    println!("{}", json!({"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": value / baseline}));
+    println!(
+        "{}",
+        json!({"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": value / baseline})
+    );
 }
 
 fn rule_files(corpora: &Path) -> Result<Vec<RuleFile>> {
@@ -76,12 +80,17 @@ pub fn spin(corpora: &Path, rounds: usize) -> Result<()> {
         let mut hits = 0;
         let spent = seconds(|| {
             for _ in 0..rounds {
-                hits += records.iter().map(|record| engine.evaluate(record, &mut scratch).len()).sum::<usize>();
+                hits +=
+                    records.iter().map(|record| engine.evaluate(record, &mut scratch).len()).sum::<usize>();
             }
         });
         let rate = (records.len() * rounds) as f64 / spent;
-        let matching = records.iter().filter(|record| !engine.evaluate(record, &mut scratch).is_empty()).count();
-        println!("{name}: {} events, {matching} matching, {hits} hits, {rate:.0} events/CPU-second", records.len());
+        let matching =
+            records.iter().filter(|record| !engine.evaluate(record, &mut scratch).is_empty()).count();
+        println!(
+            "{name}: {} events, {matching} matching, {hits} hits, {rate:.0} events/CPU-second",
+            records.len()
+        );
     }
     Ok(())
 }
@@ -139,7 +148,9 @@ fn throughput(name: &str, lines: &[String], ours: &Engine, theirs: &rsigma_eval:
         &mut || {
             for (line, (_, source)) in lines.iter().zip(&events) {
                 let json = serde_json::from_str(line).unwrap_or_default();
-                black_box(theirs.evaluate_with_logsource(&rsigma_eval::JsonEvent::borrow(&json), source).len());
+                black_box(
+                    theirs.evaluate_with_logsource(&rsigma_eval::JsonEvent::borrow(&json), source).len(),
+                );
             }
         },
         &mut || lines.iter().for_each(|line| decode(&catalog, &limits, line, black_box(&mut decoded))),
@@ -153,7 +164,12 @@ fn throughput(name: &str, lines: &[String], ours: &Engine, theirs: &rsigma_eval:
     let unit = "events/CPU-second (rsigma-eval 0.23 as baseline)";
     row(&format!("{name}, parsed"), rate(parsed), unit, rate(peer_parsed));
     row(&format!("{name}, NDJSON"), rate(raw), unit, rate(peer_raw));
-    row(&format!("{name}, decoding alone"), rate(decoding), "events/CPU-second (sonic-rs DOM as baseline)", rate(floor));
+    row(
+        &format!("{name}, decoding alone"),
+        rate(decoding),
+        "events/CPU-second (sonic-rs DOM as baseline)",
+        rate(floor),
+    );
     differences(name, &records, &events, ours, theirs);
     Ok(())
 }
@@ -190,12 +206,20 @@ fn differences(
         }
     }
     let (more, fewer) = rules.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
-    eprintln!("# {name}: {} events, {matching} matching; findings: {same} the same, {more} only ours, {fewer} only theirs", records.len());
+    eprintln!(
+        "# {name}: {} events, {matching} matching; findings: {same} the same, {more} only ours, {fewer} only theirs",
+        records.len()
+    );
     for (id, (mine, other)) in rules {
         let title = ours.rules().find(|(_, rule)| rule.id == id).map(|(_, rule)| rule.title.clone());
         eprintln!("{name}\t{id}\t{mine}\t{other}\t{}", title.unwrap_or_default());
     }
-    row(&format!("{name}, findings in common"), f64::from(u32::try_from(same).unwrap_or(0)), "findings (all of both as baseline)", (same + more + fewer) as f64);
+    row(
+        &format!("{name}, findings in common"),
+        f64::from(u32::try_from(same).unwrap_or(0)),
+        "findings (all of both as baseline)",
+        (same + more + fewer) as f64,
+    );
 }
 
 /// From a tenth of the rules to all.
@@ -205,11 +229,18 @@ fn growth(name: &str, lines: &[String], files: &[RuleFile], all: &Engine) -> Res
     let records = records(lines)?;
     let (mut few_scratch, mut all_scratch) = (tenth.scratch(), all.scratch());
     let [few, many] = medians([
-        &mut || records.iter().for_each(|record| _ = black_box(tenth.evaluate(record, &mut few_scratch).len())),
+        &mut || {
+            records.iter().for_each(|record| _ = black_box(tenth.evaluate(record, &mut few_scratch).len()))
+        },
         &mut || records.iter().for_each(|record| _ = black_box(all.evaluate(record, &mut all_scratch).len())),
     ]);
     let nanos = |seconds: f64| seconds * 1e9 / records.len() as f64;
-    row(&format!("{name}, all rules against a tenth"), nanos(many), "ns/event (a tenth of the rules as baseline)", nanos(few));
+    row(
+        &format!("{name}, all rules against a tenth"),
+        nanos(many),
+        "ns/event (a tenth of the rules as baseline)",
+        nanos(few),
+    );
     Ok(())
 }
 
@@ -219,7 +250,8 @@ fn threads(name: &str, lines: &[String], engine: &Engine) -> Result<()> {
     let records = records(lines)?;
     let work = |records: &[Record]| {
         let mut scratch = engine.scratch();
-        let mut run = || records.iter().for_each(|record| _ = black_box(engine.evaluate(record, &mut scratch).len()));
+        let mut run =
+            || records.iter().for_each(|record| _ = black_box(engine.evaluate(record, &mut scratch).len()));
         run();
         seconds(|| (0..ROUNDS).for_each(|_| run()))
     };
@@ -288,17 +320,32 @@ fn files_scanned(corpora: &Path, engine: &Engine) -> Result<()> {
             inputs.iter().for_each(|input| _ = reader.read(input, &mut sink));
         },
         &mut || {
-            for input in inputs.iter().filter(|input| input.path.extension().is_some_and(|end| end == "evtx")) {
+            for input in inputs.iter().filter(|input| input.path.extension().is_some_and(|end| end == "evtx"))
+            {
                 let settings = evtx::ParserSettings::new().num_threads(1).indent(false);
                 let Ok(parser) = evtx::EvtxParser::from_path(&input.path) else { continue };
                 let mut parser = parser.with_configuration(settings);
-                dumped += parser.records_json().filter_map(Result::ok).map(|record| record.data.len()).sum::<usize>();
+                dumped += parser
+                    .records_json()
+                    .filter_map(Result::ok)
+                    .map(|record| record.data.len())
+                    .sum::<usize>();
             }
         },
     ]);
     black_box(dumped);
-    row("EVTX scanned, beside decoding alone", scan, "CPU-seconds (evtx's own JSON writer as baseline)", dump);
-    row("EVTX scanned", sink.events as f64 / scan, "events/CPU-second (hayabusa 4.0.0 as baseline)", HAYABUSA);
+    row(
+        "EVTX scanned, beside decoding alone",
+        scan,
+        "CPU-seconds (evtx's own JSON writer as baseline)",
+        dump,
+    );
+    row(
+        "EVTX scanned",
+        sink.events as f64 / scan,
+        "events/CPU-second (hayabusa 4.0.0 as baseline)",
+        HAYABUSA,
+    );
     Ok(())
 }
 
@@ -316,7 +363,8 @@ impl RecordSink for Scan<'_> {
         if !hits.is_empty() {
             let event = normalize(record, context(number));
             for hit in hits {
-                self.findings += usize::from(!self.engine.finding(hit, record, &event, None).evidences.is_empty());
+                self.findings +=
+                    usize::from(!self.engine.finding(hit, record, &event, None).evidences.is_empty());
             }
         }
         std::ops::ControlFlow::Continue(())
