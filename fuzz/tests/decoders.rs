@@ -58,6 +58,18 @@ target!(access_log, |input| lines(input, |line| {
     one(decode::access_log::recognises, decode::access_log::decode, line);
 }));
 
+target!(flow, |input| {
+    let mut decoder = decode::flow::FlowDecoder::default();
+    let mut flows = Vec::new();
+    // A template and data in one input: pieces are datagrams of one exporter.
+    for datagram in input.split(|byte| *byte == b'\n').chain([input]) {
+        _ = decoder.decode([192, 0, 2, 1].into(), datagram, 1_790_000_000_000, &mut flows);
+    }
+    for flow in &flows {
+        serde_json::from_slice::<serde_json::Value>(flow).expect("a flow is JSON");
+    }
+});
+
 target!(auditd, |input| joined(&mut decode::auditd::Joiner::new(LIMITS.record_bytes), input));
 
 target!(modsecurity, |input| {

@@ -10,6 +10,7 @@ pub mod access_log;
 pub mod auditd;
 pub mod device;
 pub mod evtx;
+pub mod flow;
 pub mod json;
 pub mod modsecurity;
 pub mod syslog;

@@ -107,6 +107,8 @@ signs! {
     SECURITY_MORE = "transaction.request.method" | "transaction.request.uri" | "request.request_line"
         | "transaction.producer.modsecurity" | "audit_data.producer" | "audit_data.messages" | "transaction.messages.message"
         | "transaction.unique_id" | "transaction.transaction_id" | "transaction.id" | "transaction.is_interrupted";
+    FLOW_EXPORTER = "exporter.address";
+    FLOW_PROTOCOL = "exporter.protocol";
 }
 
 /// The signs that a path is, by its index.
@@ -142,6 +144,7 @@ pub fn json_format(fields: &FieldMap) -> Format {
         () if all(ZEEK_TIME) && any(ZEEK_PATH | ZEEK_CONNECTION | ZEEK_UID) => Format::Zeek,
         () if all(FLAT_ID | FLAT_LOG) => Format::WindowsFlat,
         () if all(SECURITY_REQUEST | SECURITY_MORE) => Format::ModSecurity,
+        () if all(FLOW_EXPORTER | FLOW_PROTOCOL) => Format::NetworkFlow,
         () => Format::Json,
     }
 }

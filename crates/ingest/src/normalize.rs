@@ -7,6 +7,7 @@ mod access_log;
 mod auditd;
 mod cloudtrail;
 mod device;
+mod flow;
 mod generic;
 mod kubernetes;
 mod mapping;
@@ -55,6 +56,7 @@ pub fn normalize(record: &Record, context: EventContext) -> Event {
         Format::Auditd => auditd::map(&mut mapper),
         Format::AccessLog => access_log::map(&mut mapper),
         Format::ModSecurity => modsecurity::map(&mut mapper),
+        Format::NetworkFlow => flow::map(&mut mapper),
         _ => generic::map(&mut mapper),
     }
     complete(&mut mapper);

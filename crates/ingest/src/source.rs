@@ -6,6 +6,8 @@
 //! `shutdown` turns true or the channel's other end is gone, after it has handed on what it holds.
 
 mod counters;
+mod datagrams;
+mod flow_udp;
 mod framing;
 mod kernel_drops;
 mod syslog_tcp;
@@ -17,6 +19,7 @@ use tokio::sync::watch;
 use wanglou_model::SourceId;
 
 pub use counters::{Counters, DropReason};
+pub use flow_udp::{FlowUdp, FlowUdpConfig};
 pub use framing::{Framed, Framer};
 pub use syslog_tcp::{SyslogTcp, SyslogTcpConfig};
 pub use syslog_udp::{SyslogUdp, SyslogUdpConfig};

@@ -39,13 +39,15 @@ pub enum Format {
     /// A line of a device or application without a syslog header: CEF, LEEF or pairs of names and values, under the
     /// device's own names.
     Device,
+    /// A flow record (NetFlow, IPFIX, sFlow, NetStream) under IPFIX's names (`sourceIPv4Address`), with its `exporter.*`.
+    NetworkFlow,
     /// Any other JSON object.
     Json,
 }
 
 impl Format {
     /// All, in the order they are declared.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Evtx,
         Self::Winlogbeat,
         Self::WindowsFlat,
@@ -58,6 +60,7 @@ impl Format {
         Self::AccessLog,
         Self::ModSecurity,
         Self::Device,
+        Self::NetworkFlow,
         Self::Json,
     ];
 
@@ -77,6 +80,7 @@ impl Format {
             Self::AccessLog => "access-log",
             Self::ModSecurity => "modsecurity",
             Self::Device => "device",
+            Self::NetworkFlow => "network-flow",
             Self::Json => "json",
         }
     }

@@ -17,17 +17,23 @@ pub enum DropReason {
     TooManyFiles,
     /// A file that cannot be read; counts once for each file until it can be.
     Unreadable,
+    /// A datagram that is none of the source's protocol, or damaged.
+    Malformed,
+    /// A set of flow data whose template never came.
+    NoTemplate,
 }
 
 impl DropReason {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::TooLong,
         Self::Truncated,
         Self::TooManyConnections,
         Self::KernelBuffer,
         Self::TooManyFiles,
         Self::Unreadable,
+        Self::Malformed,
+        Self::NoTemplate,
     ];
 
     /// The name in metrics and ledgers.
@@ -40,6 +46,8 @@ impl DropReason {
             Self::KernelBuffer => "kernel_buffer",
             Self::TooManyFiles => "too_many_files",
             Self::Unreadable => "unreadable",
+            Self::Malformed => "malformed",
+            Self::NoTemplate => "no_template",
         }
     }
 }
