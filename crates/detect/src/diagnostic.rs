@@ -138,6 +138,12 @@ codes! {
     UNSUPPORTED_CORRELATION = "E031", "event_count and value_count of detection rules are supported; the rules it names stay silent, as it asks";
     /// A correlation or filter names a rule that is not loaded.
     UNKNOWN_RULE = "E032", "load the rule it names in the same run, and name it by its `id` or `name`";
+    /// A pipeline that is wrong.
+    BAD_PIPELINE = "E040", "see the pipeline documentation: name, priority, vars and transformations, each with a `type`; a pipeline with a mistake is not used at all";
+    /// A part of pipelines that only makes sense for query languages.
+    UNSUPPORTED_PIPELINE = "E041", "remove it: rules are run here, not turned into queries of another system";
+    /// A pipeline refused the rule.
+    REFUSED_BY_PIPELINE = "E042", "the pipeline says that the rule is not for this site; change either";
     /// An unknown severity or status.
     UNKNOWN_LEVEL = "W001", "use informational, low, medium, high or critical; it counts as medium";
     /// No telemetry is known for the logsource.

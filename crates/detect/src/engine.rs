@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use wanglou_model::{Event, Evidence, FieldMatch, Finding, FindingUid, Place, Record, RuleInfo};
 
-pub use compile::compile;
+pub use compile::{compile, compile_with};
 pub use evaluate::Scratch;
 
 use crate::Diagnostic;

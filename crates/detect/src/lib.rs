@@ -11,6 +11,7 @@
 mod correlate;
 mod diagnostic;
 mod engine;
+mod pipeline;
 pub mod rules;
 mod sigma;
 mod taxonomy;
@@ -19,6 +20,7 @@ mod yaml;
 
 pub use correlate::{Correlator, Limits};
 pub use diagnostic::{Diagnostic, DiagnosticSeverity};
-pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile};
+pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile, compile_with};
+pub use pipeline::Processing;
 pub use rules::RuleFile;
 pub use taxonomy::{Taxonomy, TaxonomyError};

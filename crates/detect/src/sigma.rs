@@ -12,6 +12,7 @@ mod expectation;
 mod header;
 mod modifier;
 mod pattern;
+mod placeholder;
 mod regex;
 
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 pub(crate) use compare::{Number, Order, TimePart};
+pub(crate) use condition::{Selection, read as read_condition};
 pub(crate) use correlation::{Aggregate, Comparison, Correlation};
-pub(crate) use header::{Header, digest};
+pub(crate) use detection::read_selection;
+pub(crate) use header::{Header, digest, texts};
 pub(crate) use pattern::{Pattern, Piece, Shape};
 pub(crate) use regex::Regex;
 
@@ -87,9 +90,59 @@ pub(crate) enum Expr {
     Item(usize),
 }
 
+impl Expr {
+    /// The same over items that stand so many places later.
+    fn shifted(&self, offset: usize) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.shifted(offset)).collect();
+        match self {
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.shifted(offset))),
+            Self::Item(item) => Self::Item(item + offset),
+        }
+    }
+}
+
 impl Default for Expr {
     fn default() -> Self {
         Self::And(Vec::new())
+    }
+}
+
+/// Where the values of placeholders come from.
+pub(crate) trait Placeholders {
+    /// The values of `%name%` in a field of a rule, as Sigma strings; `None` when nobody gives any.
+    fn values(&self, about: About<'_>, field: &str, name: &str) -> Option<Vec<String>>;
+}
+
+/// What is known of a rule while its values are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'r> {
+    pub(crate) header: &'r Header,
+    pub(crate) logsource: &'r Logsource,
+}
+
+impl Detection {
+    /// Joins another detection, or its negation, with `and`.
+    pub(crate) fn join(&mut self, other: &Self, negated: bool) {
+        let offset = self.items.len();
+        self.items.extend(other.items.iter().cloned());
+        let added = other.condition.shifted(offset);
+        let added = if negated { Expr::Not(Box::new(added)) } else { added };
+        self.condition = Expr::And(vec![std::mem::take(&mut self.condition), added]);
+    }
+
+    /// Makes tests without regard to case ready to be run on folded values. Until then their texts are as written, so
+    /// that pipelines can change them.
+    pub(crate) fn fold(&mut self) {
+        for written in self.items.iter_mut().flat_map(|item| &mut item.tests) {
+            let Test::Text { pattern, cased } = &mut written.test else { continue };
+            if pattern.shape() == Shape::Anything {
+                written.test = Test::NotNull;
+            } else if !*cased {
+                *pattern = std::mem::take(pattern).map_literals(crate::text::fold);
+            }
+        }
     }
 }
 
@@ -135,6 +188,7 @@ pub(crate) enum Test {
 pub(crate) fn read(
     document: &yaml::Document<'_>,
     root: &Node,
+    placeholders: &dyn Placeholders,
     reporter: &mut Reporter<'_>,
 ) -> Result<Document, Rejected> {
     let Some(entries) = root.as_map() else {
@@ -150,8 +204,8 @@ pub(crate) fn read(
     let header = header::read(document, root, reporter)?;
     match kind.text.as_str() {
         "correlation" => correlation::read(header, root, reporter).map(Document::Correlation),
-        "filter" => detection::read_filter(header, root, reporter).map(Document::Filter),
-        _ => detection::read_rule(header, root, reporter).map(Document::Rule),
+        "filter" => detection::read_filter(header, root, placeholders, reporter).map(Document::Filter),
+        _ => detection::read_rule(header, root, placeholders, reporter).map(Document::Rule),
     }
 }
 

@@ -4,13 +4,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use wanglou_detect::{Diagnostic, DiagnosticSeverity, Engine, FailedRule, compile, rules};
+use wanglou_detect::{Diagnostic, DiagnosticSeverity, Engine, FailedRule, Processing, compile_with, rules};
 
 use crate::content;
 use crate::scan::output::visible;
 
 /// Failed rules that are named on standard error; the rest are counted.
 const SHOWN: usize = 20;
+
+/// What changes rules before they are compiled.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct ProcessingArgs {
+    /// pySigma processing pipeline (YAML) that changes the rules, such as field names; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Vec<PathBuf>,
+    /// Values of placeholders such as %Administrators%: a YAML map from names to lists; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub placeholders: Vec<PathBuf>,
+}
 
 /// Compiled rules.
 pub(crate) struct Rulebook {
@@ -30,6 +41,21 @@ impl Rulebook {
     /// # Errors
     /// When the built-in content is wrong. Rules that are wrong are in [`Rulebook::failed`].
     pub(crate) fn load(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        Self::load_processed(paths, &ProcessingArgs::default())
+    }
+
+    /// The same, after pipelines have changed the rules and placeholders have got values.
+    ///
+    /// # Errors
+    /// When the built-in content is wrong, or a pipeline or placeholder file: without it rules would mean something
+    /// else.
+    pub(crate) fn load_processed(paths: &[PathBuf], args: &ProcessingArgs) -> anyhow::Result<Self> {
+        let (processing, mistakes) = Processing::read(&args.pipeline, &args.placeholders);
+        if !mistakes.is_empty() {
+            let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            let shown: Vec<_> = texts.iter().flat_map(|text| text.lines()).map(visible).collect();
+            anyhow::bail!("the rules cannot be processed\n{}", shown.join("\n"));
+        }
         let (files, mut diagnostics) =
             if paths.is_empty() { (content::rules(), Vec::new()) } else { rules::read(paths) };
         let unread = diagnostics.iter().map(|diagnostic| FailedRule {
@@ -40,7 +66,7 @@ impl Rulebook {
         });
         let mut failed: Vec<FailedRule> = unread.collect();
         let taxonomy = content::taxonomy().context("the built-in taxonomy is wrong")?;
-        let compilation = compile(&files, &taxonomy);
+        let compilation = compile_with(&files, &taxonomy, &processing);
         failed.extend(compilation.failed);
         diagnostics.extend(compilation.diagnostics);
         Ok(Self { engine: Arc::new(compilation.engine), loaded: compilation.loaded, failed, diagnostics })

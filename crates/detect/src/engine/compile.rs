@@ -11,20 +11,28 @@ use super::{Compilation, Engine, FailedRule, RuleIndex};
 use crate::Diagnostic;
 use crate::correlate::{Input, Plan};
 use crate::diagnostic::{self, Code, DiagnosticSeverity, Reporter};
+use crate::pipeline::Processing;
 use crate::rules::RuleFile;
-use crate::sigma::{self, Aggregate, Correlation, Document, Expr, Filter, Header, Rule};
+use crate::sigma::{self, Aggregate, Correlation, Document, Filter, Header, Rule};
 use crate::taxonomy::{Taxonomy, covers};
 use crate::yaml::{self, Mark, Node};
 
 /// Compiles rules. Rules with errors are left out and reported; they never keep others from working.
 #[must_use]
 pub fn compile(files: &[RuleFile], taxonomy: &Taxonomy) -> Compilation {
-    let mut compiler = Compiler { files, ..Compiler::default() };
+    compile_with(files, taxonomy, &Processing::default())
+}
+
+/// Compiles rules after pipelines have changed them and placeholders have got their values.
+#[must_use]
+pub fn compile_with(files: &[RuleFile], taxonomy: &Taxonomy, processing: &Processing) -> Compilation {
+    let mut compiler = Compiler::new(files, processing);
     for (index, file) in files.iter().enumerate() {
         compiler.read(index, file);
     }
     compiler.drop_copies();
     compiler.apply_filters();
+    compiler.apply_pipelines();
     compiler.build(taxonomy)
 }
 
@@ -34,9 +42,9 @@ struct Placed<T> {
     document: T,
 }
 
-#[derive(Default)]
 struct Compiler<'f> {
     files: &'f [RuleFile],
+    processing: &'f Processing,
     rules: Vec<Placed<Rule>>,
     correlations: Vec<Placed<Correlation>>,
     filters: Vec<Placed<Filter>>,
@@ -48,7 +56,42 @@ struct Compiler<'f> {
     diagnostics: Vec<(usize, Diagnostic)>,
 }
 
-impl Compiler<'_> {
+impl<'f> Compiler<'f> {
+    fn new(files: &'f [RuleFile], processing: &'f Processing) -> Self {
+        Self {
+            files,
+            processing,
+            rules: Vec::new(),
+            correlations: Vec::new(),
+            filters: Vec::new(),
+            muted: Vec::new(),
+            failed: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Lets the pipelines change the rules, filters joined to them included. A rule that a pipeline refuses is not
+    /// loaded.
+    fn apply_pipelines(&mut self) {
+        let rules = std::mem::take(&mut self.rules);
+        for mut placed in rules {
+            match self.processing.apply(&mut placed.document) {
+                Ok(()) => self.rules.push(placed),
+                Err(message) => {
+                    let Placed { file, document } = placed;
+                    let mark = document.header.mark;
+                    self.report(
+                        file,
+                        Some(&document.header),
+                        &diagnostic::REFUSED_BY_PIPELINE,
+                        mark,
+                        message,
+                    );
+                }
+            }
+        }
+    }
+
     fn read(&mut self, index: usize, file: &RuleFile) {
         let mut reporter = Reporter::new(&file.path, &file.text);
         let mut global: Option<Node> = None;
@@ -80,7 +123,7 @@ impl Compiler<'_> {
                         None => root,
                     };
                     title = root.get("title").and_then(Node::text).map(str::to_owned);
-                    let read = sigma::read(&document, &root, &mut reporter);
+                    let read = sigma::read(&document, &root, self.processing, &mut reporter);
                     if read.is_err() {
                         self.muted.extend(sigma::counted_names(&root));
                     }
@@ -177,7 +220,9 @@ impl Compiler<'_> {
                 let message = format!("the taxonomy knows no records of logsource `{}`", rule.logsource);
                 self.warn(file, &rule.header, &diagnostic::UNKNOWN_LOGSOURCE, message);
             }
-            builder.add(&rule.logsource, rule.detection);
+            let mut detection = rule.detection;
+            detection.fold();
+            builder.add(&rule.logsource, detection);
             infos.push(Arc::new(rule.header.info.clone()));
             headers.push((file, rule.header));
         }
@@ -289,22 +334,9 @@ fn failed(found: &[Diagnostic], title: Option<String>) -> Option<FailedRule> {
 
 /// Joins a filter's condition to a rule's.
 fn restrict(rule: &mut Rule, filter: &Filter) {
-    let offset = rule.detection.items.len();
-    rule.detection.items.extend(filter.detection.items.iter().cloned());
-    let condition = std::mem::take(&mut rule.detection.condition);
-    rule.detection.condition = Expr::And(vec![condition, shifted(&filter.detection.condition, offset)]);
+    rule.detection.join(&filter.detection, false);
     let info = &mut rule.header.info;
     info.version = sigma::digest(&[&info.version, &filter.header.info.version]);
-}
-
-fn shifted(expr: &Expr, offset: usize) -> Expr {
-    let all = |parts: &[Expr]| parts.iter().map(|part| shifted(part, offset)).collect();
-    match expr {
-        Expr::And(parts) => Expr::And(all(parts)),
-        Expr::Or(parts) => Expr::Or(all(parts)),
-        Expr::Not(part) => Expr::Not(Box::new(shifted(part, offset))),
-        Expr::Item(item) => Expr::Item(item + offset),
-    }
 }
 
 /// A correlation's version covers what it counts: when a base rule changes, its findings are new ones.

@@ -14,14 +14,14 @@ const MAX_NODES: usize = 100_000;
 
 /// A selection and what it stands for.
 #[derive(Debug)]
-pub(super) struct Selection {
-    pub(super) name: Arc<str>,
-    pub(super) mark: Mark,
-    pub(super) expr: Expr,
+pub(crate) struct Selection {
+    pub(crate) name: Arc<str>,
+    pub(crate) mark: Mark,
+    pub(crate) expr: Expr,
 }
 
 /// Reads a condition, or a list of conditions of which one must hold.
-pub(super) fn read(
+pub(crate) fn read(
     node: &Node,
     selections: &[Selection],
     reporter: &mut Reporter<'_>,

@@ -6,25 +6,33 @@ use super::condition::{self, Selection};
 use super::expectation::{self, Alternative};
 use super::header::texts;
 use super::modifier;
-use super::{Detection, Expr, Filter, Header, Item, Logsource, Rule, Written};
+use super::{About, Detection, Expr, Filter, Header, Item, Logsource, Placeholders, Rule, Written};
 use crate::diagnostic::{self, Rejected, Reporter};
 use crate::yaml::{Key, Node, Yaml};
 
 /// Items of one rule, spellings expanded; the largest public rule has some 700 values.
 const MAX_TESTS: usize = 50_000;
 
-pub(super) fn read_rule(header: Header, root: &Node, reporter: &mut Reporter<'_>) -> Result<Rule, Rejected> {
+pub(super) fn read_rule(
+    header: Header,
+    root: &Node,
+    placeholders: &dyn Placeholders,
+    reporter: &mut Reporter<'_>,
+) -> Result<Rule, Rejected> {
     let logsource = logsource(root, reporter);
     let Some(node) = root.get("detection") else {
         return Err(reporter.report(&diagnostic::MISSING, root.mark, "the rule has no `detection`"));
     };
-    let detection = read(node, &[], reporter);
+    let none = Logsource::default();
+    let about = About { header: &header, logsource: logsource.as_ref().unwrap_or(&none) };
+    let detection = read(node, &[], &|field, name| placeholders.values(about, field, name), reporter);
     Ok(Rule { header, logsource: logsource?, detection: detection? })
 }
 
 pub(super) fn read_filter(
     header: Header,
     root: &Node,
+    placeholders: &dyn Placeholders,
     reporter: &mut Reporter<'_>,
 ) -> Result<Filter, Rejected> {
     let logsource = logsource(root, reporter)?;
@@ -44,7 +52,9 @@ pub(super) fn read_filter(
             _ => {}
         }
     }
-    let detection = read(node, &["rules"], reporter)?;
+    let about = About { header: &header, logsource: &logsource };
+    let expand: Expand<'_> = &|field, name| placeholders.values(about, field, name);
+    let detection = read(node, &["rules"], expand, reporter)?;
     Ok(Filter { header, logsource, rules, detection })
 }
 
@@ -66,7 +76,12 @@ fn logsource(root: &Node, reporter: &mut Reporter<'_>) -> Result<Logsource, Reje
 }
 
 /// Reads a `detection` (or `filter`) map; `others` are keys of it that are no selections.
-fn read(node: &Node, others: &[&str], reporter: &mut Reporter<'_>) -> Result<Detection, Rejected> {
+fn read(
+    node: &Node,
+    others: &[&str],
+    expand: Expand<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Result<Detection, Rejected> {
     let Some(entries) = node.as_map() else {
         return Err(reporter.report(
             &diagnostic::WRONG_TYPE,
@@ -77,7 +92,7 @@ fn read(node: &Node, others: &[&str], reporter: &mut Reporter<'_>) -> Result<Det
     let Some(condition) = node.get("condition") else {
         return Err(reporter.report(&diagnostic::MISSING, node.mark, "there is no `condition`"));
     };
-    let mut builder = Builder { reporter, items: Vec::new(), tests: 0 };
+    let mut builder = Builder { reporter, expand, items: Vec::new(), tests: 0 };
     let mut selections = Vec::new();
     let mut rejected = None;
     for (key, value) in entries {
@@ -97,8 +112,24 @@ fn read(node: &Node, others: &[&str], reporter: &mut Reporter<'_>) -> Result<Det
     Ok(Detection { items, condition })
 }
 
+/// Reads a map of fields as one selection, without placeholders: what pipelines add to rules.
+pub(crate) fn read_selection(
+    name: &str,
+    node: &Node,
+    reporter: &mut Reporter<'_>,
+) -> Result<Detection, Rejected> {
+    let mut builder = Builder { reporter, expand: &|_, _| None, items: Vec::new(), tests: 0 };
+    let key = Key { text: name.to_owned(), mark: node.mark };
+    let condition = builder.selection(&key, node)?;
+    Ok(Detection { items: builder.items, condition })
+}
+
+/// The values of a placeholder in a field.
+pub(super) type Expand<'e> = &'e dyn Fn(&str, &str) -> Option<Vec<String>>;
+
 struct Builder<'r, 'a> {
     reporter: &'r mut Reporter<'a>,
+    expand: Expand<'r>,
     items: Vec<Item>,
     tests: usize,
 }
@@ -172,7 +203,7 @@ impl Builder<'_, '_> {
         let mut alternatives = Vec::new();
         let mut rejected = None;
         for value in values {
-            match expectation::read(&modified, value, self.reporter) {
+            match expectation::read(&modified, value, self.expand, self.reporter) {
                 Ok(alternative) => alternatives.push(alternative),
                 Err(error) => rejected = Some(error),
             }

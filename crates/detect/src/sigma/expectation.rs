@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use super::detection::Expand;
 use super::encode;
 use super::modifier::{Kind, Modified, Transform};
+use super::placeholder::{self, Part, join};
 use super::regex::RegexError;
 use super::{Number, Pattern, Regex, Shape, Test, Written};
 use crate::diagnostic::{self, Rejected, Reporter};
-use crate::text::fold;
 use crate::yaml::{Node, Resolved};
+
+/// Values that the placeholders of one value may make together.
+const MAX_EXPANDED: usize = 10_000;
 
 /// What one value asks for.
 pub(super) enum Alternative {
@@ -31,14 +35,16 @@ impl Alternative {
 pub(super) fn read(
     modified: &Modified<'_>,
     node: &Node,
+    expand: Expand<'_>,
     reporter: &mut Reporter<'_>,
 ) -> Result<Alternative, Rejected> {
-    Reader { modified, node, reporter }.tests()
+    Reader { modified, node, expand, reporter }.tests()
 }
 
 struct Reader<'m, 'r, 'a> {
     modified: &'m Modified<'m>,
     node: &'m Node,
+    expand: Expand<'m>,
     reporter: &'r mut Reporter<'a>,
 }
 
@@ -53,23 +59,33 @@ impl Reader<'_, '_, '_> {
         if resolved == Resolved::Null {
             return self.null();
         }
-        let text = scalar.text.as_str();
+        if !self.modified.transforms.contains(&Transform::Expand) {
+            return self.test(&resolved, &scalar.text);
+        }
+        let mut tests = Vec::new();
+        for text in self.expanded(&scalar.text)? {
+            match self.test(&Resolved::Text(&text), &text)? {
+                Alternative::Tests(more) => tests.extend(more),
+                absence @ Alternative::Not(_) => return Ok(absence),
+            }
+        }
+        Ok(Alternative::Tests(tests))
+    }
+
+    /// The tests of one value whose placeholders have been replaced.
+    fn test(&mut self, resolved: &Resolved<'_>, text: &str) -> Result<Alternative, Rejected> {
         let value: Box<str> = match resolved {
             Resolved::Text(_) => format!("'{text}'").into(),
             _ => text.into(),
         };
         let one = |test| Ok(Alternative::Tests(vec![Written { test, value: value.clone() }]));
         match self.modified.kind {
-            Kind::Text => self.text(&resolved, text, &value),
-            Kind::Regex(flags) => {
-                self.expand(text)?;
-                match Regex::new(text, flags) {
-                    Ok(regex) => one(Test::Regex(Arc::new(regex))),
-                    Err(error) => Err(self.bad_regex(&error)),
-                }
-            }
+            Kind::Text => self.text(resolved, text, &value),
+            Kind::Regex(flags) => match Regex::new(text, flags) {
+                Ok(regex) => one(Test::Regex(Arc::new(regex))),
+                Err(error) => Err(self.bad_regex(&error)),
+            },
             Kind::Cidr => {
-                self.expand(text)?;
                 let network =
                     text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into));
                 match network {
@@ -135,8 +151,7 @@ impl Reader<'_, '_, '_> {
             let pattern = pattern.open(self.modified.before || keyword, self.modified.after || keyword);
             let test = match pattern.shape() {
                 Shape::Anything => Test::NotNull,
-                _ if self.modified.cased => Test::Text { pattern, cased: true },
-                _ => Test::Text { pattern: pattern.map_literals(fold), cased: false },
+                _ => Test::Text { pattern, cased: self.modified.cased },
             };
             Written { test, value: value.into() }
         });
@@ -157,10 +172,8 @@ impl Reader<'_, '_, '_> {
             }
             let input = bytes.take();
             match (transform, input) {
-                (Transform::Expand, input) => {
-                    self.expand(text)?;
-                    bytes = input;
-                }
+                // The text has its placeholders replaced already.
+                (Transform::Expand, input) => bytes = input,
                 (Transform::Windash, None) => patterns = Pattern::with_any_dashes(text),
                 (Transform::Utf16 { big_endian, mark }, Some(input)) => {
                     let Ok(plain) = std::str::from_utf8(&input) else {
@@ -204,21 +217,35 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Placeholders have no values here: a rule that needs them is refused.
-    fn expand(&mut self, text: &str) -> Result<(), Rejected> {
-        if !self.modified.transforms.contains(&Transform::Expand) {
-            return Ok(());
-        }
-        let mut parts = text.split('%');
-        let mut before = parts.next().unwrap_or_default();
-        while let (Some(name), Some(after)) = (parts.next(), parts.clone().next()) {
-            if !before.ends_with('\\') && !name.is_empty() && !name.ends_with('\\') {
-                let message = format!("the placeholder `%{name}%` has no values");
-                return Err(self.reporter.report(&diagnostic::PLACEHOLDER, self.node.mark, message));
+    /// The texts that the value becomes when each placeholder takes each of its values.
+    fn expanded(&mut self, text: &str) -> Result<Vec<String>, Rejected> {
+        let mut texts = vec![String::new()];
+        for part in placeholder::parts(text) {
+            let values = match part {
+                Part::Text(text) => vec![text],
+                Part::Placeholder(name) => match (self.expand)(self.modified.field, name) {
+                    Some(values) if !values.is_empty() => self.inserted(values),
+                    _ => {
+                        let message = format!("the placeholder `%{name}%` has no values");
+                        return Err(self.reporter.report(&diagnostic::PLACEHOLDER, self.node.mark, message));
+                    }
+                },
+            };
+            if texts.len().saturating_mul(values.len()) > MAX_EXPANDED {
+                let message = format!("the placeholders make more than {MAX_EXPANDED} values");
+                return Err(self.reporter.report(&diagnostic::LIMIT, self.node.mark, message));
             }
-            before = if before.ends_with('\\') { name } else { after };
+            texts = texts.iter().flat_map(|start| values.iter().map(move |end| join(start, end))).collect();
         }
-        Ok(())
+        Ok(texts)
+    }
+
+    /// Values as they stand within the text: in an expression a value means itself.
+    fn inserted(&self, values: Vec<String>) -> Vec<String> {
+        match self.modified.kind {
+            Kind::Regex(_) => values.iter().map(|value| regex_syntax::escape(value)).collect(),
+            _ => values,
+        }
     }
 
     fn bad_value(&mut self, message: String) -> Rejected {

@@ -68,6 +68,11 @@ impl Pattern {
         pattern
     }
 
+    /// A pattern of these pieces.
+    pub(crate) fn from_pieces(pieces: &[Piece]) -> Self {
+        Self::default().then(pieces)
+    }
+
     /// All forms that a rule's string takes when each dash that begins an option may be any of five characters.
     pub(crate) fn with_any_dashes(text: &str) -> Vec<Self> {
         let parts: Vec<Self> = cut_at_options(text).into_iter().map(Self::parse).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use wanglou_detect::{RuleFile, compile, rules};
+use wanglou_detect::{Processing, RuleFile, compile, compile_with, rules};
 use wanglou_model::{Format, RuleInfo};
 
 use crate::support::{record, taxonomy};
@@ -47,6 +47,19 @@ fn every_rule_of_sigmahq_loads_or_is_listed() {
     assert!(news.is_empty(), "these no longer load: {news:#?}");
     assert!(mended.is_empty(), "these load now; take them off the list (BLESS=1): {mended:#?}");
     assert_eq!(compilation.loaded + failed.len(), files.len());
+}
+
+/// The only reason for which a rule of SigmaHQ does not load is a placeholder without values: with values, all load.
+#[test]
+fn every_rule_of_sigmahq_loads_when_its_placeholders_have_values() {
+    let Some((_, files)) = sigmahq() else { return };
+    let wildcards = "transformations: [{type: wildcard_placeholders}]";
+    let pipeline = RuleFile { path: "wildcards.yml".to_owned(), text: wildcards.to_owned() };
+    let (processing, mistakes) = Processing::from_files(&[pipeline], &[]);
+    assert_eq!(mistakes, []);
+    let compilation = compile_with(&files, &taxonomy(), &processing);
+    assert_eq!(compilation.failed, []);
+    assert_eq!(compilation.loaded, files.len());
 }
 
 #[test]

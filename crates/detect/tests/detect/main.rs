@@ -8,6 +8,7 @@
 mod corpora;
 mod correlation;
 mod diagnostics;
+mod pipeline;
 mod property;
 mod semantics;
 mod support;

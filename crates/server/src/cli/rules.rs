@@ -9,7 +9,7 @@ use serde::Serialize;
 use wanglou_detect::{Diagnostic, FailedRule};
 
 use super::{ExitStatus, offline};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::visible;
 
 /// Checks Sigma rules and lists those that load 检查与列出规则
@@ -32,6 +32,8 @@ struct CheckArgs {
     /// Rules to check: folders, files or zips
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
@@ -41,6 +43,7 @@ const EXAMPLES: &str = "\
 Examples:
   wanglou rules check my-rules/
   wanglou rules check --format json sigma.zip
+  wanglou rules check --pipeline our-fields.yml --placeholders our-names.yml sigma/
 
 Exit codes: 0 all rules load, 1 some rule fails, 2 some input unreadable, 64 wrong usage.";
 
@@ -74,7 +77,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut out = BufWriter::new(io::stdout());
     let (status, written) = match args.command {
         Command::Check(args) => {
-            let rulebook = Rulebook::load(&args.paths)?;
+            let rulebook = Rulebook::load_processed(&args.paths, &args.processing)?;
             let written = match args.format {
                 CheckFormat::Text => write_text(&rulebook, &mut out),
                 CheckFormat::Json => write_json(&rulebook, &mut out),

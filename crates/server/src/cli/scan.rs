@@ -9,7 +9,7 @@ use anyhow::Context;
 use wanglou_model::Severity;
 
 use super::{ExitStatus, offline};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::{self, Audience, Language, OutputFormat};
 use crate::scan::{self, Interrupt, Progress, Scan, Stats};
 
@@ -30,6 +30,8 @@ pub(crate) struct Args {
     /// Sigma rules: a folder, file or zip; may be given several times [default: the built-in rules]
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
     /// How to show the findings
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     format: OutputFormat,
@@ -60,6 +62,7 @@ const EXAMPLES: &str = "\
 Examples:
   wanglou scan evidence/
   wanglou scan --rules sigma/rules --min-level medium *.evtx
+  wanglou scan --rules sigma/ --pipeline our-fields.yml --placeholders our-names.yml logs/
   wanglou scan --format html --output report.html --stats stats.json evidence.zip
   wanglou scan --format ndjson --fail-level high /var/log > findings.ndjson
 
@@ -72,7 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let interrupt = Interrupt::on_signals().context("cannot wait for Ctrl-C")?;
     let mut output = offline::Output::open(args.output.as_deref())?;
     let mut stats_file = args.stats.as_deref().map(offline::create).transpose()?;
-    let rulebook = Rulebook::load(&args.rules)?;
+    let rulebook = Rulebook::load_processed(&args.rules, &args.processing)?;
     rulebook.complain();
     if rulebook.loaded == 0 {
         anyhow::bail!("no rule could be loaded, so nothing could be found; `wanglou rules check` says why");
