@@ -7,9 +7,12 @@
 
 mod corpora;
 mod correlation;
+mod decisions;
 mod diagnostics;
+mod differential;
 mod pipeline;
 mod property;
+mod routing;
 mod semantics;
 mod support;
 mod verdict;
