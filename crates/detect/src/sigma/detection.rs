@@ -8,7 +8,7 @@ use super::header::texts;
 use super::modifier;
 use super::{About, Detection, Expr, Filter, Header, Item, Logsource, Placeholders, Rule, Written};
 use crate::diagnostic::{self, Rejected, Reporter};
-use crate::yaml::{Key, Node, Yaml};
+use crate::yaml::{Key, Mark, Node, Yaml};
 
 /// Items of one rule, spellings expanded; the largest public rule has some 700 values.
 const MAX_TESTS: usize = 50_000;
@@ -39,23 +39,33 @@ pub(super) fn read_filter(
     let Some(node) = root.get("filter") else {
         return Err(reporter.report(&diagnostic::MISSING, root.mark, "the document has no `filter`"));
     };
-    let mut rules = Vec::new();
-    if let Some(named) = node.get("rules") {
-        let any = named.text() == Some("any");
-        match &named.value {
-            Yaml::List(items) => {
-                rules.extend(items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark))));
-            }
-            Yaml::Scalar(_) if !any => {
-                rules.extend(texts(Some(named)).into_iter().map(|id| (id, named.mark)));
-            }
-            _ => {}
-        }
-    }
+    let rules = filtered_rules(node, reporter)?;
     let about = About { header: &header, logsource: &logsource };
     let expand: Expand<'_> = &|field, name| placeholders.values(about, field, name);
     let detection = read(node, &["rules"], expand, reporter)?;
     Ok(Filter { header, logsource, rules, detection })
+}
+
+/// The rules that a filter names; none when it says `any`. A filter that names none by mistake must not restrict all.
+fn filtered_rules(filter: &Node, reporter: &mut Reporter<'_>) -> Result<Vec<(String, Mark)>, Rejected> {
+    let Some(named) = filter.get("rules") else {
+        let message = "the filter has no `rules`: a list of ids or names, or `any`";
+        return Err(reporter.report(&diagnostic::MISSING, filter.mark, message));
+    };
+    if named.text().is_some_and(|text| text.eq_ignore_ascii_case("any")) {
+        return Ok(Vec::new());
+    }
+    let rules: Vec<(String, Mark)> = match &named.value {
+        Yaml::List(items) => {
+            items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.mark))).collect()
+        }
+        _ => texts(Some(named)).into_iter().map(|id| (id, named.mark)).collect(),
+    };
+    if rules.is_empty() {
+        let message = "`rules` names no rule; write a list of ids or names, or `any`";
+        return Err(reporter.report(&diagnostic::EMPTY, named.mark, message));
+    }
+    Ok(rules)
 }
 
 fn logsource(root: &Node, reporter: &mut Reporter<'_>) -> Result<Logsource, Rejected> {
@@ -64,6 +74,13 @@ fn logsource(root: &Node, reporter: &mut Reporter<'_>) -> Result<Logsource, Reje
     };
     if node.as_map().is_none() {
         return Err(reporter.report(&diagnostic::WRONG_TYPE, node.mark, "`logsource` must be a map"));
+    }
+    // A part that cannot be read must not widen the rule to all that the others mean.
+    for key in ["product", "category", "service"] {
+        if let Some(part) = node.get(key).filter(|part| part.as_scalar().is_none()) {
+            let message = format!("`{key}` must be text");
+            return Err(reporter.report(&diagnostic::WRONG_TYPE, part.mark, message));
+        }
     }
     let part = |key: &str| node.get(key).and_then(Node::text).map(str::to_lowercase);
     let logsource =

@@ -17,6 +17,7 @@ use crate::support::record_of;
 /// (rule, event) pairs.
 type Verdicts = BTreeSet<(String, usize)>;
 
+#[expect(clippy::print_stdout, reason = "says why a test is skipped")]
 fn python() -> Option<String> {
     let python = std::env::var("WANGLOU_PYSIGMA").unwrap_or_else(|_| "python3".to_owned());
     let probe =
@@ -49,7 +50,7 @@ fn second_opinion(
         match line.split('\t').collect::<Vec<_>>()[..] {
             ["match", id, number] => _ = verdicts.insert((id.to_owned(), number.parse().unwrap())),
             ["unconverted", id, reason] => _ = unconverted.insert(id.to_owned(), reason.to_owned()),
-            _ => panic!("unexpected: {line}"),
+            _ => assert_eq!(line, "a verdict"),
         }
     }
     (verdicts, unconverted)
@@ -72,6 +73,7 @@ fn own_opinion(rules: &[(String, String)], events: &[Json]) -> Verdicts {
 }
 
 /// Compares and writes the differences as lines `ID\twhat`.
+#[expect(clippy::print_stdout, reason = "shows each difference when the test fails")]
 fn differences(python: &str, rules: &[(String, String)], events: &[Json]) -> BTreeMap<String, String> {
     let (theirs, unconverted) = second_opinion(python, rules, events);
     let ours = own_opinion(rules, events);
@@ -149,7 +151,7 @@ fn every_rule_of_sigmahq_gives_pysigmas_verdict_on_the_regression_events() {
     let rules: Vec<(String, String)> =
         files.iter().filter_map(|file| Some((id_of(&file.text)?, unrouted(&file.text)?))).collect();
     assert!(rules.len() > 2_000);
-    compare_with_table("regression", differences(&python, &rules, &regression_events(&corpus)));
+    compare_with_table("regression", &differences(&python, &rules, &regression_events(&corpus)));
 }
 
 /// Small rules, one for each form, over records that nearly match.
@@ -175,11 +177,11 @@ fn every_form_gives_pysigmas_verdict_or_is_explained() {
             rules.push((id, text));
         }
     }
-    compare_with_table("form", differences(&python, &rules, &events));
+    compare_with_table("form", &differences(&python, &rules, &events));
 }
 
 /// Rows: set, rule or form, what differs, why. `BLESS=1` adds rows without a reason, which a person has to write.
-fn compare_with_table(set: &str, found: BTreeMap<String, String>) {
+fn compare_with_table(set: &str, found: &BTreeMap<String, String>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pysigma-differences.tsv");
     let table = std::fs::read_to_string(&path).unwrap_or_default();
     let rows: Vec<Vec<&str>> =
@@ -192,7 +194,7 @@ fn compare_with_table(set: &str, found: BTreeMap<String, String>) {
     if std::env::var_os("BLESS").is_some() {
         let mut lines: Vec<String> =
             table.lines().filter(|line| !line.starts_with(&format!("{set}\t"))).map(str::to_owned).collect();
-        for (id, what) in &found {
+        for (id, what) in found {
             let why = explained.get(id.as_str()).map_or("", |(_, why)| why);
             lines.push(format!("{set}\t{id}\t{what}\t{why}"));
         }

@@ -13,6 +13,7 @@ mod differential;
 mod pipeline;
 mod property;
 mod routing;
+mod schema;
 mod semantics;
 mod support;
 mod verdict;

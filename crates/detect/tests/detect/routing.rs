@@ -6,6 +6,7 @@ use wanglou_model::Format;
 
 use crate::support::{compiled, record, record_of, taxonomy};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn families() -> Vec<(&'static str, &'static str, Format, &'static str, Json)> {
     let sysmon = |id: i64, data: Json| {
         json!({"Event": {"System": {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": id,
