@@ -10,6 +10,7 @@ mod correlation;
 mod decisions;
 mod diagnostics;
 mod differential;
+mod modifiers;
 mod pipeline;
 mod property;
 mod routing;
