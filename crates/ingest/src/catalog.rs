@@ -7,12 +7,15 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use wanglou_model::{FieldMap, Format, PathId, Product, Record, UNKNOWN_PRODUCT};
 
+use crate::Parsers;
+
 /// The table of products.
 #[derive(Debug, Default)]
 pub struct Catalog {
     products: BTreeMap<String, Arc<Product>>,
     /// For each format, in the table's order.
     recognitions: FxHashMap<Format, Vec<(Recognition, Arc<Product>)>>,
+    parsers: Parsers,
 }
 
 /// The table of products cannot be used.
@@ -21,12 +24,21 @@ pub enum CatalogError {
     /// It is not of the form its head describes.
     #[error("cannot read the table of products: {0}")]
     Yaml(String),
+    /// Parsers of devices are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Parsers(Vec<crate::ParserError>),
     /// Two products have one id.
     #[error("product `{id}` stands twice in the table of products; ids must differ")]
     Twice {
         /// The id.
         id: String,
     },
+}
+
+impl From<Vec<crate::ParserError>> for CatalogError {
+    fn from(errors: Vec<crate::ParserError>) -> Self {
+        Self::Parsers(errors)
+    }
 }
 
 impl Catalog {
@@ -59,10 +71,22 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The same table with declarative parsers, whose products it then knows too.
+    #[must_use]
+    pub fn with_parsers(self, parsers: Parsers) -> Self {
+        Self { parsers, ..self }
+    }
+
+    /// The declarative parsers.
+    #[must_use]
+    pub fn parsers(&self) -> &Parsers {
+        &self.parsers
+    }
+
     /// The product with this id.
     #[must_use]
     pub fn product(&self, id: &str) -> Option<Arc<Product>> {
-        self.products.get(id).cloned()
+        self.products.get(id).cloned().or_else(|| self.parsers.product(id))
     }
 
     /// The product that a record comes from.

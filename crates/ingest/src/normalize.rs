@@ -51,7 +51,7 @@ pub fn normalize(record: &Record, context: EventContext) -> Event {
         Format::CloudTrail => cloudtrail::map(&mut mapper),
         Format::KubernetesAudit => kubernetes::map(&mut mapper),
         Format::Device => device::map(&mut mapper),
-        Format::Syslog if device::understood(&mapper) => device::map(&mut mapper),
+        Format::Syslog | Format::Json if device::understood(&mapper) => device::map(&mut mapper),
         Format::Syslog => syslog::map(&mut mapper),
         Format::Auditd => auditd::map(&mut mapper),
         Format::AccessLog => access_log::map(&mut mapper),

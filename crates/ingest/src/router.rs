@@ -3,10 +3,10 @@
 //! Each line is looked at by itself, for real files and streams mix formats; the format of the line before is tried
 //! first. Formats whose records span lines keep their state here, so lines must be given in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use wanglou_model::{FieldMap, Format, Record};
+use wanglou_model::{FieldMap, Format, PathId, Record, UNKNOWN_PRODUCT};
 
 use crate::decode::{
     DecodeError, DecodeSink, Line, LineDecoder, access_log, auditd, device, modsecurity, syslog, zeek_tsv,
@@ -76,21 +76,21 @@ impl Router {
             Kind::ZeekTsv => self.zeek_tsv.line(line, &mut Named { catalog: &self.catalog, out }),
             Kind::AccessLog => self.single(Format::AccessLog, access_log::decode, line, out),
             Kind::Syslog => self.single(Format::Syslog, syslog::decode, line, out),
-            Kind::Device => self.single(Format::Device, device::decode, line, out),
+            Kind::Device => self.device(line, out),
         }
     }
 
     /// Takes one JSON object, as `number`.
     pub(crate) fn document(&mut self, number: u64, text: &str, raw: &Bytes, out: &mut dyn DecodeSink) {
-        self.record.fields.clear();
+        self.clear();
         if let Err(error) = json::decode(text, &self.limits, &mut self.record.fields) {
             return out.rejected(number, error);
         }
-        self.flattened(number, raw, out);
+        self.flattened(number, text, raw, out);
     }
 
     /// Gives out the JSON object whose fields are in `self.record`, once it has its format's own paths.
-    fn flattened(&mut self, number: u64, raw: &Bytes, out: &mut dyn DecodeSink) {
+    fn flattened(&mut self, number: u64, text: &str, raw: &Bytes, out: &mut dyn DecodeSink) {
         let record = &mut self.record;
         record.format = identify::json_format(&record.fields);
         match record.format {
@@ -109,7 +109,15 @@ impl Router {
             _ => {}
         }
         record.raw = raw.clone();
+        if record.format == Format::Json {
+            self.catalog.parsers().apply(text, text, record);
+        }
         Named { catalog: &self.catalog, out }.record(number, record);
+    }
+
+    fn clear(&mut self) {
+        self.record.fields.clear();
+        self.record.product = Arc::clone(&UNKNOWN_PRODUCT);
     }
 
     fn single(
@@ -119,13 +127,30 @@ impl Router {
         line: &Line<'_>,
         out: &mut dyn DecodeSink,
     ) {
-        self.record.fields.clear();
+        self.clear();
         if let Err(error) = decode(line.text, &mut self.record.fields) {
             return out.rejected(line.number, error);
         }
         self.record.format = format;
         self.record.raw = line.raw.clone();
+        if matches!(format, Format::Syslog | Format::Device) {
+            self.by_parser(line.text);
+        }
         Named { catalog: &self.catalog, out }.record(line.number, &mut self.record);
+    }
+
+    /// A line without a header: structure or not, a declarative parser may know it.
+    fn device(&mut self, line: &Line<'_>, out: &mut dyn DecodeSink) {
+        let known = self.catalog.parsers().recognises(line.text);
+        let decode = if known { device::decode_known } else { device::decode };
+        self.single(Format::Device, decode, line, out);
+    }
+
+    /// Lets the declarative parser that knows the line read its message.
+    fn by_parser(&mut self, text: &str) {
+        static MESSAGE: LazyLock<PathId> = LazyLock::new(|| PathId::reserve("syslog.message"));
+        let message = self.record.fields.text(*MESSAGE).map(ToOwned::to_owned);
+        self.catalog.parsers().apply(text, message.as_deref().unwrap_or(text), &mut self.record);
     }
 
     /// Says that no more lines come.
@@ -167,7 +192,7 @@ impl Router {
             Kind::Auditd => auditd::recognises(text),
             Kind::AccessLog => access_log::recognises(text),
             Kind::Syslog => syslog::recognises(text),
-            Kind::Device => device::recognises(text),
+            Kind::Device => device::recognises(text) || self.catalog.parsers().recognises(text),
         }
     }
 }
@@ -180,7 +205,9 @@ struct Named<'a> {
 
 impl DecodeSink for Named<'_> {
     fn record(&mut self, number: u64, record: &mut Record) {
-        record.product = self.catalog.recognise(record);
+        if Arc::ptr_eq(&record.product, &UNKNOWN_PRODUCT) {
+            record.product = self.catalog.recognise(record);
+        }
         self.out.record(number, record);
     }
 

@@ -1,7 +1,7 @@
 //! Fields read right, counted against what others read from the same logs: go-libaudit's and Filebeat's golden files,
 //! and Zeek's own JSON beside its TSV. The table and every miss are printed (`--no-capture`); a fall below the bound
 //! fails.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -42,6 +42,12 @@ impl Score {
     }
 
     fn judge(&self) {
+        let share = self.print();
+        assert!(share >= BOUND, "{:.2} % of the fields are right", share * 100.0);
+    }
+
+    /// Prints the table and gives the share of all.
+    fn print(&self) -> f64 {
         let (mut right, mut all) = (0, 0);
         for (row, (r, a)) in &self.rows {
             println!("{row:<32} {r:>6} of {a:>6}  {:.2} %", f64::from(*r) * 100.0 / f64::from(*a));
@@ -52,7 +58,8 @@ impl Score {
         }
         let share = f64::from(right) / f64::from(all);
         println!("{:<32} {right:>6} of {all:>6}  {:.2} %", "all", share * 100.0);
-        assert!(all > 0 && share >= BOUND, "{:.2} % of the fields are right", share * 100.0);
+        assert!(all > 0);
+        share
     }
 }
 
@@ -342,4 +349,135 @@ fn plain(record: &Json) -> BTreeMap<String, String> {
     out.retain(|field, _| field != "._write_ts");
     // A list of one looks like its element.
     out.into_iter().map(|(field, value)| (field.trim_end_matches(".0").to_owned(), value)).collect()
+}
+
+/// The shipped parsers and products.
+fn shipped() -> Arc<Catalog> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/parsers");
+    let mut files: Vec<(String, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+        .collect();
+    files.sort();
+    let parsers =
+        wanglou_ingest::Parsers::compile(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let parsers = parsers.unwrap_or_else(|errors| {
+        panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    });
+    let catalog = Catalog::from_yaml(include_str!("../../../content/products.yaml")).unwrap();
+    Arc::new(catalog.with_parsers(parsers))
+}
+
+fn events(catalog: &Arc<Catalog>, line: &str) -> Vec<(String, Json)> {
+    let mut found = Vec::new();
+    let line = Bytes::copy_from_slice(line.as_bytes());
+    FrameDecoder::new(Arc::clone(catalog)).decode_lines(
+        &[line],
+        &mut |_, record| {
+            let context = EventContext {
+                uid: EventUid::from_u128(1),
+                source: SourceId::new("test"),
+                arrival: "2026-11-23T12:00:00+08:00".parse().unwrap(),
+                tenant: TenantId::default(),
+                zone: TimeZone::fixed(Offset::constant(8)),
+            };
+            let event = Json::Object(normalize(&record, context).to_json(None));
+            found.push((record.product.id.clone(), event));
+        },
+        &mut |_, _| {},
+    );
+    found
+}
+
+#[test]
+fn samples_of_parsers_give_what_they_expect() {
+    let catalog = shipped();
+    let mut wrong = Vec::new();
+    for (product, sample) in catalog.parsers().samples() {
+        let found = events(&catalog, &sample.line);
+        let [(id, event)] = found.as_slice() else {
+            wrong.push(format!("{}: {} records of `{}`", product.id, found.len(), sample.line));
+            continue;
+        };
+        if *id != product.id {
+            wrong.push(format!("{}: taken for {id}: `{}`", product.id, sample.line));
+        }
+        for (path, wanted) in &sample.expect {
+            let got = event.pointer(&format!("/{}", path.replace('.', "/"))).map(json_text);
+            if got.as_ref() != Some(wanted) {
+                wrong.push(format!(
+                    "{}: {path}: wanted `{wanted}`, got {got:?} of `{}`",
+                    product.id, sample.line
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn chinese_devices_are_recognised_and_their_addresses_found() {
+    let Some(folder) = corpus("cn-device-logs-botuq") else { return };
+    let catalog = shipped();
+    let mut score = Score::default();
+    let mut misnamed = Score::default();
+    for (at, line) in std::fs::read_to_string(folder.join("samples.jsonl")).unwrap().lines().enumerate() {
+        let sample: Json = serde_json::from_str(line).unwrap();
+        let raw = sample["raw"].as_str().unwrap();
+        let vendor = sample["vendor"].as_str().unwrap();
+        let row = format!("{vendor} {}", sample["product"].as_str().unwrap());
+        let place = format!("{at}: {}", raw.chars().take(160).collect::<String>());
+        let found = events(&catalog, raw);
+        let id = found.first().map(|(id, _)| id.as_str());
+        let named =
+            id.is_some_and(|id| id.starts_with(vendor) || (vendor == "360" && id == "qianxin-skylar"));
+        misnamed.check("recognised", &place, &row, vendor, if named { Some(vendor) } else { id });
+        let text = found.iter().map(|(_, event)| event.to_string()).collect::<String>();
+        let with_role: String = found
+            .iter()
+            .map(|(_, event)| {
+                let mut event = event.clone();
+                event.as_object_mut().unwrap().remove("observables");
+                event.to_string()
+            })
+            .collect();
+        for address in visible_addresses(raw) {
+            let is_there = text.contains(&format!("\"{address}\""));
+            let has_role = with_role.contains(&format!("\"{address}\""));
+            score.check("addresses with a role", &place, "address", &address, has_role.then_some(&*address));
+            score.check("addresses", &place, "address", &address, is_there.then_some(address.as_str()));
+        }
+        let time = found.first().and_then(|(_, event)| event["time"].as_i64());
+        let arrival: Timestamp = "2026-11-23T12:00:00+08:00".parse().unwrap();
+        let told = time.filter(|time| *time != arrival.millis()).map(|_| "told");
+        score.check("time", &place, "time", "told", told);
+    }
+    assert!(misnamed.print() >= 0.97, "products are recognised");
+    assert!(score.print() >= 0.95, "addresses and times are found");
+}
+
+/// The first two addresses that stand in a text.
+fn visible_addresses(text: &str) -> Vec<String> {
+    // Versions look like addresses: names that say so take them out.
+    let lower = text.to_lowercase();
+    let is_version = |word: &str| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        let before = lower.get(start.saturating_sub(10)..start).unwrap_or_default();
+        before.contains("ver")
+            || text.get(..start).is_some_and(|head| head.contains("CEF") && head.matches('|').count() < 7)
+    };
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|word| !is_version(word));
+    let mut found: Vec<String> = Vec::new();
+    for word in words.filter(|word| word.matches('.').count() == 3) {
+        if let Ok(address) = word.parse::<std::net::Ipv4Addr>()
+            && !address.is_unspecified()
+            && !found.contains(&address.to_string())
+        {
+            found.push(address.to_string());
+        }
+    }
+    found.truncate(2);
+    found
 }

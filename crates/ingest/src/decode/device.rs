@@ -12,6 +12,7 @@ use wanglou_model::{FieldMap, PathId, Value};
 
 use super::{DecodeError, json};
 use crate::ReadLimits;
+use crate::timestamp::LogTime;
 use crate::vocabulary::Understanding;
 
 /// A bare line must hold so many pairs to be taken for a device's: two are found in prose.
@@ -35,6 +36,16 @@ pub fn decode(line: &str, fields: &mut FieldMap) -> Result<(), DecodeError> {
     if !read(line, fields) {
         return Err(DecodeError::unrecognised(line));
     }
+    understand(line, fields);
+    Ok(())
+}
+
+/// Like [`decode`], for a line that a declarative parser knows: it may have no structure that shows.
+///
+/// # Errors
+/// Never.
+pub fn decode_known(line: &str, fields: &mut FieldMap) -> Result<(), DecodeError> {
+    read(line, fields);
     understand(line, fields);
     Ok(())
 }
@@ -88,6 +99,13 @@ pub fn understand(text: &str, fields: &mut FieldMap) {
     for (path, value) in &found {
         default(fields, *path, value.as_str());
     }
+    let time = PathId::reserve("ocsf.time");
+    if fields.get(time).is_none()
+        && fields.get(PathId::reserve("syslog.timestamp")).is_none()
+        && let Some(found) = time_in(text)
+    {
+        fields.push(time, found);
+    }
     let src = PathId::reserve("ocsf.src_endpoint.ip");
     let dst = PathId::reserve("ocsf.dst_endpoint.ip");
     if fields.get(src).is_some() && fields.get(dst).is_some() {
@@ -110,10 +128,25 @@ pub fn understand(text: &str, fields: &mut FieldMap) {
     }
 }
 
+/// The first time with a year that stands in a text.
+fn time_in(text: &str) -> Option<&str> {
+    const LOOKED_AT: usize = 512;
+    text.match_indices("20").take_while(|(at, _)| *at < LOOKED_AT).find_map(|(at, _)| {
+        let rest = text.get(at..)?;
+        let (_, after) = LogTime::leading(rest)?;
+        rest.get(..rest.len() - after.len())
+    })
+}
+
 fn default<'v>(fields: &mut FieldMap, path: PathId, value: impl Into<Value<'v>>) {
     if fields.get(path).is_none() {
         fields.push(path, value);
     }
+}
+
+/// Addresses that stand in a text, whatever they mean.
+pub fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    prose::addresses(text)
 }
 
 /// Fields that decoders add, whose names are ours.

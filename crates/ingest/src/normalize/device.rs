@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use wanglou_model::{PathId, Severity, ocsf};
+use wanglou_model::{PathId, Severity, canonical_ip, ocsf};
 
 use super::mapping::{Mapper, Table, To, UrlPaths, integer};
 use super::network::http_activity;
@@ -132,6 +132,7 @@ static BASE: LazyLock<Table> = LazyLock::new(|| {
 static URL: LazyLock<UrlPaths> = LazyLock::new(|| UrlPaths::of("http_request.url"));
 
 paths! {
+    class = "ocsf.class";
     any_src = "ocsf.src_endpoint.ip";
     any_dst = "ocsf.dst_endpoint.ip";
     time = "ocsf.time";
@@ -152,6 +153,8 @@ paths! {
     protocol = "ocsf.protocol";
     says = "ocsf.message";
 
+    observable_type = "observables[].type_id";
+    observable_value = "observables[].value";
     out_action_id = "action_id";
     out_disposition_id = "disposition_id";
     out_status_id = "status_id";
@@ -180,25 +183,24 @@ pub(super) fn map(mapper: &mut Mapper<'_>) {
         mapper.time(paths.syslog_time);
     }
     put_severity(mapper);
-    let has = |path: PathId| mapper.record.fields.get(path).is_some();
-    let both = has(paths.any_src) && has(paths.any_dst);
-    let is_web = has(paths.method) && has(paths.url);
-    match () {
-        () if is_logon(mapper) => logon(mapper),
-        () if has(paths.threat) || is_serious(mapper) => finding(mapper),
-        () if is_web => http(mapper),
-        () if has(paths.query) && has(paths.any_src) => {
+    let named = mapper.record.fields.text(paths.class).and_then(Class::named);
+    match named.unwrap_or_else(|| Class::of(mapper)) {
+        Class::Logon => logon(mapper),
+        Class::Finding => finding(mapper),
+        Class::Http => http(mapper),
+        Class::Dns => {
             mapper.class(ocsf::DNS_ACTIVITY, 1);
             mapper.apply(&DNS);
         }
-        () if both => {
+        Class::Network => {
             mapper.class(ocsf::NETWORK_ACTIVITY, 6);
             mapper.apply(&NETWORK);
         }
-        () => mapper.apply(&BASE),
+        Class::Base => mapper.apply(&BASE),
     }
     put_protocol(mapper);
     put_action(mapper);
+    put_observables(mapper);
     if let Some(message) = mapper.take_text(paths.syslog_message) {
         mapper.default(paths.out_message, message.as_ref());
     }
@@ -210,6 +212,46 @@ pub(super) fn map(mapper: &mut Mapper<'_>) {
 /// Whether CEF says by its severity that this is an alert; its name is the alert's then.
 fn is_serious(mapper: &Mapper<'_>) -> bool {
     mapper.record.fields.get(PATHS.cef_severity).and_then(integer).is_some_and(|level| level >= 5)
+}
+
+/// The class of an event.
+#[derive(Clone, Copy)]
+enum Class {
+    Base,
+    Finding,
+    Logon,
+    Network,
+    Http,
+    Dns,
+}
+
+impl Class {
+    /// As a parser names it.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "base_event" => Self::Base,
+            "detection_finding" => Self::Finding,
+            "authentication" => Self::Logon,
+            "network_activity" => Self::Network,
+            "http_activity" => Self::Http,
+            "dns_activity" => Self::Dns,
+            _ => return None,
+        })
+    }
+
+    /// As it follows from what is there.
+    fn of(mapper: &Mapper<'_>) -> Self {
+        let paths = &*PATHS;
+        let has = |path: PathId| mapper.record.fields.get(path).is_some();
+        match () {
+            () if is_logon(mapper) => Self::Logon,
+            () if has(paths.threat) || is_serious(mapper) => Self::Finding,
+            () if has(paths.method) && has(paths.url) => Self::Http,
+            () if has(paths.query) && has(paths.any_src) => Self::Dns,
+            () if has(paths.any_src) && has(paths.any_dst) => Self::Network,
+            () => Self::Base,
+        }
+    }
 }
 
 /// Severity by the device's word or number, else by syslog's.
@@ -355,6 +397,22 @@ fn put_protocol(mapper: &mut Mapper<'_>) {
             mapper.put(paths.out_protocol, name.as_str());
         }
         _ => {}
+    }
+}
+
+/// Addresses that the line names and no attribute holds: analysts look for them all the same.
+fn put_observables(mapper: &mut Mapper<'_>) {
+    const MAX_OBSERVABLES: usize = 16;
+    let text = crate::text::to_utf8(&mapper.record.raw);
+    let mut put: Vec<String> = Vec::new();
+    for address in crate::decode::device::addresses(&text).filter_map(canonical_ip) {
+        let is_known =
+            mapper.event.attributes.iter().any(|(_, value)| value.as_str() == Some(address.as_str()));
+        if !is_known && put.len() < MAX_OBSERVABLES {
+            mapper.put(PATHS.observable_type, 2_i64);
+            mapper.put(PATHS.observable_value, address.as_str());
+            put.push(address);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct Schema {
     objects: BTreeMap<String, Map<String, Value>>,
     classes: BTreeMap<u64, Map<String, Value>>,
     profiles: BTreeMap<String, Map<String, Value>>,
+    /// The `type_id`s of observables: the schema declares them at the types of the dictionary, not as an enumeration.
+    observables: BTreeSet<u64>,
 }
 
 fn read(path: &Path) -> Map<String, Value> {
@@ -52,7 +54,10 @@ fn inherited(name: &str, all: &BTreeMap<String, Map<String, Value>>) -> Map<Stri
 
 impl Schema {
     pub(crate) fn read(folder: &Path) -> Self {
-        let mut dictionary = attributes(&read(&folder.join("dictionary.json")));
+        let base = read(&folder.join("dictionary.json"));
+        let types = base["types"].as_object().map(attributes).unwrap_or_default();
+        let observables = types.values().filter_map(|kind| kind["observable"].as_u64()).collect();
+        let mut dictionary = attributes(&base);
         dictionary.extend(attributes(&read(&folder.join("extensions/windows/dictionary.json"))));
         let mut objects = BTreeMap::new();
         for object in files(&folder.join("objects"))
@@ -102,7 +107,7 @@ impl Schema {
         let profiles = files(&folder.join("profiles")).into_iter();
         let profiles = profiles
             .map(|profile| (profile["name"].as_str().expect("name").to_owned(), attributes(&profile)));
-        Self { dictionary, objects, classes, profiles: profiles.collect() }
+        Self { dictionary, objects, classes, profiles: profiles.collect(), observables }
     }
 
     /// What is wrong with an event: `class: path: problem`.
@@ -191,7 +196,9 @@ impl Schema {
             let mut ids = enums.into_iter().flatten().filter_map(Value::as_object).peekable();
             if name.ends_with("_id") && ids.peek().is_some() {
                 let id = value.to_string();
-                if !ids.any(|ids| ids.contains_key(&id)) {
+                let is_observable = place.ends_with(".observables.type_id")
+                    && value.as_u64().is_some_and(|id| self.observables.contains(&id));
+                if !is_observable && !ids.any(|ids| ids.contains_key(&id)) {
                     problems.push(format!("{place}: {id} is not in its enumeration"));
                 }
             }

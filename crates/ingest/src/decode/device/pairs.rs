@@ -153,12 +153,18 @@ impl<'a> Pairs<'a> {
 
     fn value(&self, text: &'a str) -> (&'a str, &'a str) {
         let spaced = text.trim_start_matches([' ', '\u{3000}']);
-        // A name without a value: what follows the space is the next name.
-        if spaced.len() < text.len()
-            && self.shape.separator == Separator::Space
-            && self.shape.assign == Assign::Equals
-            && starts_name(spaced, self.shape)
-        {
+        // A name without a value, or a heading (`policy: src=…`): what follows is the next name.
+        let is_heading = match self.shape.separator {
+            Separator::Space => spaced.len() < text.len() && starts_name(spaced, self.shape),
+            _ => {
+                let equals = Shape { assign: Assign::Equals, ..self.shape };
+                self.shape.assign == Assign::Either
+                    && starts_name(spaced, equals)
+                    && !starts_name_before_colon(spaced)
+            }
+        };
+        let head = self.rest.get(..self.rest.len() - text.len()).unwrap_or_default();
+        if is_heading && (self.shape.separator == Separator::Space || !head.ends_with('=')) {
             return ("", spaced);
         }
         if let Some((value, rest)) = quoted(spaced) {
@@ -224,6 +230,11 @@ fn starts_name(text: &str, shape: Shape) -> bool {
     is_assignment(name, assign, after)
         && is_name(name.trim_end(), shape)
         && !is_hexadecimal(name, assign, after)
+}
+
+/// Whether a colon comes before the `=` that `text` begins with a name for: a value such as `http://a.cn/?b=c`.
+fn starts_name_before_colon(text: &str) -> bool {
+    text.find('=').and_then(|at| text.get(..at)).is_some_and(|name| name.contains([':', '/', ' ']))
 }
 
 /// `F4:30:B9:…`, `240e:914::5`: no name, though letters stand before a colon.

@@ -121,6 +121,18 @@ fn is_host(address: &str) -> bool {
         && (address.contains('.') || address.matches(':').count() >= 2)
 }
 
+/// Addresses that stand in a text, whatever they mean; what a version is called is none.
+pub(super) fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    let mut before = "";
+    words(text).take(2 * MAX_WORDS).filter_map(move |word| {
+        let is_version = before.to_ascii_lowercase().contains("ver");
+        before = word;
+        let (address, _) =
+            vocabulary::address(word).filter(|(address, _)| !is_version && is_host(address))?;
+        Some(address)
+    })
+}
+
 /// Which end a word before an address means.
 fn end_named(word: &str) -> Option<End> {
     let lower = word.to_lowercase();
@@ -161,38 +173,29 @@ fn end_named(word: &str) -> Option<End> {
 /// The words of a text; brackets, quotes and commas part them, and letters part from Chinese characters only where
 /// punctuation does.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| {
-        c.is_whitespace()
-            || matches!(
-                c,
-                '[' | ']'
-                    | '('
-                    | ')'
-                    | '{'
-                    | '}'
-                    | ','
-                    | ';'
-                    | '"'
-                    | '\''
-                    | '<'
-                    | '|'
-                    | '~'
-                    | '='
-                    | '，'
-                    | '；'
-                    | '。'
-                    | '：'
-                    | '（'
-                    | '）'
-                    | '【'
-                    | '】'
-                    | '“'
-                    | '”'
-                    | '、'
-            )
+    let parts = text.split(|c: char| c.is_whitespace() || "[](){},;\"'<>|~=，；。：（）【】“”、".contains(c));
+    parts
+        .flat_map(by_script)
+        .map(|word| word.trim_end_matches(['.', ':', '-']).trim_start_matches('@'))
+        .filter(|word| !word.is_empty())
+}
+
+/// Digits beside Chinese characters are words of their own: `通过10.0.0.1访问`.
+fn by_script(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let mut before = rest.chars().next()?;
+        let parts =
+            |a: char, b: char| (a.is_ascii_digit() && !b.is_ascii()) || (!a.is_ascii() && b.is_ascii_digit());
+        let end = rest.char_indices().find_map(|(at, c)| {
+            let ends = parts(before, c);
+            before = c;
+            ends.then_some(at)
+        });
+        let (head, tail) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+        rest = tail;
+        Some(head)
     })
-    .map(|word| word.trim_end_matches(['.', ':']).trim_start_matches('@'))
-    .filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
