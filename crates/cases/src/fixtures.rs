@@ -56,6 +56,7 @@ pub(crate) fn finding(n: u32, entities: &[Entity]) -> Finding {
         count: 1,
         evidences: Vec::new(),
         group: Vec::new(),
+        correlation: None,
         entities: entities.to_vec(),
         direction: Direction::Unknown,
         outcome: Outcome::Unknown,

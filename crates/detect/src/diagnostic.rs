@@ -134,8 +134,8 @@ codes! {
     AGGREGATION = "E022", "aggregations after `|` were removed from Sigma: write a correlation rule (event_count or value_count) on this rule";
     /// A correlation that lacks what it needs or has it wrong.
     BAD_CORRELATION = "E030", "see the Sigma correlation specification: type, rules, group-by, timespan (such as 5m) and condition";
-    /// A correlation type that is not supported yet.
-    UNSUPPORTED_CORRELATION = "E031", "event_count and value_count of detection rules are supported; the rules it names stay silent, as it asks";
+    /// Correlations that count each other.
+    CORRELATION_CIRCLE = "E031", "let one of them count other rules; the rules they name stay silent, as they ask";
     /// A correlation or filter names a rule that is not loaded.
     UNKNOWN_RULE = "E032", "load the rule it names in the same run, and name it by its `id` or `name`";
     /// A pipeline that is wrong.

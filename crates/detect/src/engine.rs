@@ -127,6 +127,7 @@ impl Engine {
             count: 1,
             evidences: vec![self.evidence(index, record, event, place)],
             group: Vec::new(),
+            correlation: None,
             entities: wanglou_model::Entity::of_event(event),
             direction: verdict::direction(event),
             outcome,
@@ -161,7 +162,7 @@ impl Engine {
     /// Whether a correlation counts the matches of a rule: a [`Correlator`](crate::Correlator) wants no others.
     #[must_use]
     pub fn feeds_correlation(&self, index: RuleIndex) -> bool {
-        self.plans.iter().any(|plan| plan.inputs.contains_key(&index))
+        self.plans.iter().any(|plan| plan.feeds.contains_key(&index))
     }
 
     /// Whether there are correlation rules.

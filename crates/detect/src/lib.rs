@@ -18,7 +18,9 @@ mod taxonomy;
 mod text;
 mod yaml;
 
-pub use correlate::{Correlator, Limits};
+#[doc(hidden)]
+pub use correlate::seal;
+pub use correlate::{Correlator, Limits, SnapshotError, Stats};
 pub use diagnostic::{Diagnostic, DiagnosticSeverity};
 pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile, compile_with};
 pub use pipeline::Processing;

@@ -173,6 +173,43 @@ impl Evidence {
     }
 }
 
+/// One of the events that a correlation counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrelatedEvent {
+    /// The rule that matched it: its id and title.
+    pub rule: (String, String),
+    /// The event.
+    pub event: EventUid,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Where it stands.
+    pub place: Option<Place>,
+}
+
+/// What a correlation counted, over which events, and what it was compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correlated {
+    /// The Sigma type (`event_count`, `value_count` …).
+    pub kind: String,
+    /// The condition as the rule has it (`field: user, gte: 100`).
+    pub condition: String,
+    /// Width of the window, in seconds.
+    pub timespan_secs: i64,
+    /// What was reached when the finding was raised: the count, number of values or rules, sum, mean or percentile.
+    pub reached: f64,
+    /// When `reached` is an estimate: its relative standard error (0.01: one per cent).
+    pub error: Option<f64>,
+    /// The events, oldest first: the newest [`Correlated::MAX_EVENTS`] of the window.
+    pub events: Vec<CorrelatedEvent>,
+    /// The finding was raised before: this adds to its count what came since, and says how long it has gone on.
+    pub is_extension: bool,
+}
+
+impl Correlated {
+    /// How many events are named one by one.
+    pub const MAX_EVENTS: usize = 100;
+}
+
 /// A detector's verdict, with its proof. Shown to people as 告警.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -192,6 +229,9 @@ pub struct Finding {
     pub evidences: Vec<Evidence>,
     /// For a correlation: what its events have in common, (field, value).
     pub group: Vec<(String, String)>,
+    /// For a correlation: what it counted.
+    #[serde(default)]
+    pub correlation: Option<Box<Correlated>>,
     /// The things it is about.
     pub entities: Vec<Entity>,
     /// Which way it goes.
@@ -221,7 +261,7 @@ impl Finding {
             .collect();
         let group: Vec<Json> =
             self.group.iter().map(|(field, value)| json!({ "field": field, "value": value })).collect();
-        let unmapped = json!({
+        let mut unmapped = json!({
             "direction": self.direction,
             "outcome": self.outcome,
             "outcome_proof": self.outcome_proof,
@@ -230,6 +270,9 @@ impl Finding {
             "falsepositives": rule.falsepositives,
             "group": group,
         });
+        if let (Some(correlation), Some(unmapped)) = (&self.correlation, unmapped.as_object_mut()) {
+            unmapped.insert("correlation".into(), json!(correlation));
+        }
         json!({
             "class_uid": ocsf::DETECTION_FINDING,
             "class_name": class.map(|class| class.caption),

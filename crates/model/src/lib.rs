@@ -27,7 +27,9 @@ mod time;
 pub use entity::{Entity, EntityKind, EntityRole, canonical_ip};
 pub use event::Event;
 pub use fields::{FieldMap, Value};
-pub use finding::{Direction, Evidence, FieldMatch, Finding, Outcome, Place, RuleInfo, RuleKind};
+pub use finding::{
+    Correlated, CorrelatedEvent, Direction, Evidence, FieldMatch, Finding, Outcome, Place, RuleInfo, RuleKind,
+};
 pub use ids::{EventUid, FindingUid, IncidentId, ParseIdError, SourceId, TenantId};
 pub use path::PathId;
 pub use product::{Product, UNKNOWN_PRODUCT};

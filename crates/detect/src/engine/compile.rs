@@ -9,11 +9,11 @@ use wanglou_model::RuleInfo;
 use super::program::ProgramBuilder;
 use super::{Compilation, Engine, FailedRule, RuleIndex};
 use crate::Diagnostic;
-use crate::correlate::{Input, Plan};
+use crate::correlate::{Feed, Plan, Terms};
 use crate::diagnostic::{self, Code, DiagnosticSeverity, Reporter};
 use crate::pipeline::Processing;
 use crate::rules::RuleFile;
-use crate::sigma::{self, Aggregate, Correlation, Document, Filter, Header, Rule};
+use crate::sigma::{self, Correlation, Document, Filter, Header, Rule};
 use crate::taxonomy::{Taxonomy, covers};
 use crate::yaml::{self, Mark, Node};
 
@@ -226,34 +226,7 @@ impl<'f> Compiler<'f> {
             infos.push(Arc::new(rule.header.info.clone()));
             headers.push((file, rule.header));
         }
-        let correlations = std::mem::take(&mut self.correlations);
-        let chained: Vec<_> = correlations
-            .iter()
-            .map(|placed| &placed.document.header)
-            .map(|header| (header.info.id.clone(), header.name.clone()))
-            .collect();
-        let mut plans = Vec::new();
-        let mut silent = vec![false; infos.len()];
-        let mut audible = vec![false; infos.len()];
-        for Placed { file, document } in correlations {
-            let Some(bases) = self.bases(file, &document, &headers, &chained) else {
-                self.muted.extend(document.rules.into_iter().map(|(name, _)| name));
-                continue;
-            };
-            for base in &bases {
-                let flags = if document.generate { &mut audible } else { &mut silent };
-                if let Some(flag) = flags.get_mut(base.0 as usize) {
-                    *flag = true;
-                }
-            }
-            let index = RuleIndex(u32::try_from(infos.len()).unwrap_or(u32::MAX));
-            infos.push(Arc::new(versioned(&document, &bases, &infos)));
-            plans.push(plan(index, &document, &bases, &headers, &mut builder));
-        }
-        for (flag, (_, header)) in silent.iter_mut().zip(&headers) {
-            *flag |= self.muted.iter().any(|name| is_called(header, name));
-        }
-        let silent = silent.into_iter().zip(audible).map(|(silent, audible)| silent && !audible).collect();
+        let (plans, silent) = self.correlate(&headers, &mut infos, &mut builder);
         let program = builder.build();
         let engine = Engine { rules: infos, program, plans, silent };
         let mut diagnostics = self.diagnostics;
@@ -266,40 +239,93 @@ impl<'f> Compiler<'f> {
         }
     }
 
-    /// The rules that a correlation counts; `None` when one of them cannot be counted, which is reported.
-    fn bases(
+    /// Joins correlations to what they count, inner ones first, and says which rules are silent.
+    fn correlate(
         &mut self,
-        file: usize,
-        correlation: &Correlation,
         headers: &[(usize, Header)],
-        correlations: &[(String, Option<String>)],
+        infos: &mut Vec<Arc<RuleInfo>>,
+        builder: &mut ProgramBuilder<'_>,
+    ) -> (Vec<Plan>, Vec<bool>) {
+        let mut waiting = std::mem::take(&mut self.correlations);
+        let mut plans: Vec<Plan> = Vec::new();
+        let mut loaded: Vec<Placed<Correlation>> = Vec::new();
+        // Rules that a correlation counts, and those that are to be heard all the same.
+        let (mut counted, mut audible) = (Vec::new(), Vec::new());
+        loop {
+            // One round: those that count nothing which is still waiting.
+            let names: Vec<(usize, String, Option<String>)> = waiting
+                .iter()
+                .map(|Placed { file, document }| {
+                    (*file, document.header.info.id.clone(), document.header.name.clone())
+                })
+                .collect();
+            let waits = |placed: &Placed<Correlation>| {
+                placed.document.rules.iter().any(|(name, _)| {
+                    !headers.iter().any(|(_, header)| is_called(header, name))
+                        && names.iter().any(|(_, id, other)| id == name || other.as_ref() == Some(name))
+                })
+            };
+            let (blocked, ready): (Vec<_>, Vec<_>) = waiting.into_iter().partition(waits);
+            waiting = blocked;
+            if ready.is_empty() {
+                break;
+            }
+            for placed in ready {
+                let Some(parts) = self.parts(&placed, headers, &loaded) else {
+                    self.muted.extend(placed.document.rules.into_iter().map(|(name, _)| name));
+                    continue;
+                };
+                if placed.document.generate { &mut audible } else { &mut counted }.extend(&parts);
+                let index = RuleIndex(u32::try_from(infos.len()).unwrap_or(u32::MAX));
+                infos.push(Arc::new(versioned(&placed.document, &parts, infos)));
+                plans.push(plan(index, &placed.document, &parts, (headers, &loaded, &plans), builder));
+                loaded.push(placed);
+            }
+        }
+        for Placed { file, document } in waiting {
+            let mark = document.rules.first().map_or(document.header.mark, |(_, mark)| *mark);
+            let message = "the correlations count each other in a circle".to_owned();
+            self.report(file, Some(&document.header), &diagnostic::CORRELATION_CIRCLE, mark, message);
+            self.muted.extend(document.rules.into_iter().map(|(name, _)| name));
+        }
+        let all = headers.iter().map(|(_, header)| header);
+        let all = all.chain(loaded.iter().map(|placed| &placed.document.header));
+        let silent = (0..).map(RuleIndex).zip(all).map(|(index, header)| {
+            let is_counted =
+                counted.contains(&index) || self.muted.iter().any(|name| is_called(header, name));
+            is_counted && !audible.contains(&index)
+        });
+        (plans, silent.collect())
+    }
+
+    /// The rules that a correlation counts, in its order; `None` when one of them cannot be counted, which is
+    /// reported.
+    fn parts(
+        &mut self,
+        Placed { file, document: correlation }: &Placed<Correlation>,
+        headers: &[(usize, Header)],
+        loaded: &[Placed<Correlation>],
     ) -> Option<Vec<RuleIndex>> {
-        let mut bases = Vec::new();
+        let inner = loaded.iter().map(|placed| (placed.file, &placed.document.header));
+        let all: Vec<(usize, &Header)> =
+            headers.iter().map(|(home, header)| (*home, header)).chain(inner).collect();
+        let mut parts = Vec::new();
         for (name, mark) in &correlation.rules {
             // A name in the correlation's own file is meant before the same name elsewhere.
-            let matches = |(_, (_, header)): &(usize, &(usize, Header))| is_called(header, name);
-            let mut found = headers.iter().enumerate().filter(matches);
-            let own = found.clone().find(|(_, (home, _))| *home == file).or_else(|| found.next());
-            if let Some((index, _)) = own {
-                bases.push(RuleIndex(u32::try_from(index).unwrap_or(u32::MAX)));
-                continue;
-            }
-            let is_correlation =
-                correlations.iter().any(|(id, other)| id == name || other.as_deref() == Some(name));
-            let (code, message) = if is_correlation {
-                let message =
-                    format!("`{name}` is a correlation; correlations of correlations are not supported yet");
-                (&diagnostic::UNSUPPORTED_CORRELATION, message)
-            } else {
-                let message = format!("the correlation counts the rule `{name}`, which is not loaded");
-                (&diagnostic::UNKNOWN_RULE, message)
+            let mut found = (0..).map(RuleIndex).zip(&all).filter(|(_, (_, header))| is_called(header, name));
+            let own = found.clone().find(|(_, (home, _))| home == file).or_else(|| found.next());
+            let message = match own {
+                Some((index, _)) if !parts.contains(&index) => {
+                    parts.push(index);
+                    continue;
+                }
+                Some(_) => format!("`{name}` is a rule that the correlation names already"),
+                None => format!("the correlation counts the rule `{name}`, which is not loaded"),
             };
-            self.report(file, Some(&correlation.header), code, *mark, message);
+            self.report(*file, Some(&correlation.header), &diagnostic::UNKNOWN_RULE, *mark, message);
             return None;
         }
-        bases.sort_unstable();
-        bases.dedup();
-        Some(bases)
+        Some(parts)
     }
 
     /// Reports something about a rule that is loaded all the same.
@@ -347,38 +373,50 @@ fn versioned(correlation: &Correlation, bases: &[RuleIndex], infos: &[Arc<RuleIn
     info
 }
 
-/// How a correlation reads its fields from the events of each rule that it counts.
+/// How a correlation reads its fields from the events of each rule that it counts, be it through other correlations.
 fn plan(
     rule: RuleIndex,
     correlation: &Correlation,
-    bases: &[RuleIndex],
-    headers: &[(usize, Header)],
+    parts: &[RuleIndex],
+    (headers, loaded, plans): (&[(usize, Header)], &[Placed<Correlation>], &[Plan]),
     builder: &mut ProgramBuilder<'_>,
 ) -> Plan {
-    let mut inputs = FxHashMap::default();
-    for base in bases {
-        let header = headers.get(base.0 as usize).map(|(_, header)| header);
-        let mut column = |field: &String| {
-            let alias = correlation.aliases.get(field).and_then(|rules| {
-                let (_, field) =
-                    rules.iter().find(|(name, _)| header.is_some_and(|header| is_called(header, name)))?;
-                Some(field)
+    let mut feeds: FxHashMap<RuleIndex, Vec<Feed>> = FxHashMap::default();
+    for (part, named) in (0..).zip(parts) {
+        let inner = (named.0 as usize).checked_sub(headers.len());
+        let header = |index: RuleIndex| headers.get(index.0 as usize).map(|(_, header)| header);
+        let outer = match inner {
+            None => header(*named),
+            Some(inner) => loaded.get(inner).map(|placed| &placed.document.header),
+        };
+        let mut sources: Vec<RuleIndex> = match inner.map(|inner| plans.get(inner)) {
+            None => vec![*named],
+            Some(plan) => plan.into_iter().flat_map(|plan| plan.feeds.keys().copied()).collect(),
+        };
+        sources.sort_unstable();
+        for source in sources {
+            let mut column = |field: &String| {
+                let alias = correlation.aliases.get(field).and_then(|rules| {
+                    let of = |header: Option<&Header>| {
+                        rules.iter().find(|(name, _)| header.is_some_and(|header| is_called(header, name)))
+                    };
+                    of(outer).or_else(|| of(header(source))).map(|(_, field)| field)
+                });
+                builder.field(source.0, alias.unwrap_or(field))
+            };
+            feeds.entry(source).or_default().push(Feed {
+                part,
+                via: inner.and_then(|inner| u32::try_from(inner).ok()),
+                group: correlation.group_by.iter().filter_map(&mut column).collect(),
+                counted: correlation.aggregate.fields().iter().filter_map(&mut column).collect(),
             });
-            builder.field(base.0, alias.unwrap_or(field))
-        };
-        let group = correlation.group_by.iter().filter_map(&mut column).collect();
-        let counted = match &correlation.aggregate {
-            Aggregate::EventCount => Vec::new(),
-            Aggregate::ValueCount(fields) => fields.iter().filter_map(&mut column).collect(),
-        };
-        inputs.insert(*base, Input { group, counted });
+        }
     }
-    Plan {
-        rule,
-        inputs,
-        counts_values: correlation.aggregate != Aggregate::EventCount,
-        group_by: correlation.group_by.clone(),
-        timespan_nanos: correlation.timespan_nanos,
-        conditions: correlation.conditions.clone(),
-    }
+    let terms = Terms::new(
+        correlation.aggregate.clone(),
+        correlation.timespan_nanos,
+        correlation.conditions.clone(),
+        parts.len(),
+    );
+    Plan { rule, parts: parts.to_vec(), feeds, group_by: correlation.group_by.clone(), terms }
 }

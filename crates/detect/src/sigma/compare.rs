@@ -51,8 +51,8 @@ impl Number {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "only compared with a number that is not whole either")]
-    fn as_f64(self) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "for numbers that need not be whole")]
+    pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Int(number) => number as f64,
             Self::Float(number) => number,

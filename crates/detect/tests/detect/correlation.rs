@@ -1,9 +1,11 @@
 //! Correlations: thresholds, windows, groups, suppression, bounds and replay.
 
+mod reference;
+
 use std::sync::Arc;
 
 use serde_json::json;
-use wanglou_detect::{Correlator, Engine, Limits, Taxonomy};
+use wanglou_detect::{Correlator, Engine, Limits, SnapshotError, Taxonomy};
 use wanglou_model::{
     Event, EventUid, FieldMap, Finding, Format, Place, Severity, SourceId, TenantId, Timestamp,
     UNKNOWN_PRODUCT,
@@ -50,26 +52,32 @@ fn feed(correlator: &mut Correlator, engine: &Engine, logons: &[(i64, &str, &str
             json!({"result": "failure", "user": user, "ip": ip})
         };
         let record = record_of("test", Format::Json, &json);
-        let event = Event {
-            uid: EventUid::at(&SourceId::new("test"), format!("{index}").as_bytes()),
-            class_uid: 0,
-            activity_id: 0,
-            severity: Severity::Low,
-            time: Timestamp::from_secs(1_000 + second),
-            arrival: Timestamp::from_secs(1_000_000),
-            source: SourceId::new("test"),
-            product: Arc::clone(&UNKNOWN_PRODUCT),
-            tenant: TenantId::default(),
-            attributes: FieldMap::new(),
-            mapped: Vec::new(),
-        };
+        let event = event(*second, index as u128);
         let place = Place { file: "log".to_owned(), record: index as u64 + 1 };
         let hits = engine.evaluate(&record, &mut scratch).to_vec();
         let mut out = Vec::new();
         correlator.observe(&hits, &record, &event, Some(&place), &mut out);
-        findings.extend(out.into_iter().map(|finding| (index, finding)));
+        let raised = out.into_iter().filter(|finding| !finding.correlation.as_ref().unwrap().is_extension);
+        findings.extend(raised.map(|finding| (index, finding)));
     }
     findings
+}
+
+/// An event at a second after 1000, long before it arrives.
+pub(crate) fn event(second: i64, uid: u128) -> Event {
+    Event {
+        uid: EventUid::from_u128(uid),
+        class_uid: 0,
+        activity_id: 0,
+        severity: Severity::Low,
+        time: Timestamp::from_secs(1_000 + second),
+        arrival: Timestamp::from_secs(1_000_000),
+        source: SourceId::new("test"),
+        product: Arc::clone(&UNKNOWN_PRODUCT),
+        tenant: TenantId::default(),
+        attributes: FieldMap::new(),
+        mapped: Vec::new(),
+    }
 }
 
 fn raised_at(findings: &[(usize, Finding)]) -> Vec<usize> {
@@ -149,15 +157,21 @@ fn the_same_events_make_the_same_finding() {
 #[test]
 fn memory_is_bounded_and_what_is_forgotten_is_counted() {
     let engine = event_count("gte: 3");
-    let limits = Limits { groups: 10, events: 15, evidences: 4 };
+    let limits = Limits { groups: 10, evidences: 4, ..Limits::default() };
     let mut correlator = Correlator::with_limits(Arc::clone(&engine), limits);
     let names: Vec<String> = (0..50).map(|number| format!("host{number}")).collect();
     let logons: Vec<(i64, &str, &str)> = names.iter().map(|name| (0, name.as_str(), "")).collect();
     assert!(feed(&mut correlator, &engine, &logons).is_empty());
-    assert_eq!((correlator.groups(), correlator.evicted()), (10, 40));
+    assert_eq!((correlator.stats().groups, correlator.stats().evicted), (10, 40));
     // Evidence beyond the limit is kept in outline, and the finding still comes.
     let raised = feed(&mut correlator, &engine, &[(1, "host49", ""), (2, "host49", "")]);
     assert_eq!((raised_at(&raised), raised[0].1.evidences.len()), (vec![1], 3));
+    // Bytes of all rules together are bounded too.
+    let limits = Limits { bytes: 4_096, ..Limits::default() };
+    let mut correlator = Correlator::with_limits(Arc::clone(&engine), limits);
+    feed(&mut correlator, &engine, &logons);
+    let stats = correlator.stats();
+    assert!(stats.bytes < 4_096 + 512 && stats.groups + stats.evicted == 50, "{stats:?}");
 }
 
 #[test]
@@ -173,7 +187,7 @@ fn rules_that_are_only_counted_are_silent() {
     assert!(silent(""));
     assert!(!silent("  generate: true\n"));
     // Also when the correlation itself cannot be loaded.
-    let temporal = "title: Later\ncorrelation: {type: temporal, rules: [failed], timespan: 1m}\n";
+    let temporal = "title: Later\ncorrelation: {type: tempural, rules: [failed], timespan: 1m}\n";
     let compilation = compiled(&[&format!("{BASE}{temporal}")], &Taxonomy::default());
     assert_eq!((compilation.loaded, compilation.failed.len()), (1, 1));
     let (base, _) = compilation.engine.rules().next().unwrap();
@@ -215,21 +229,154 @@ correlation:
     {
         let record = record_of("test", Format::Json, json);
         let hits = engine.evaluate(&record, &mut engine.scratch()).to_vec();
-        let event = Event {
-            uid: EventUid::from_u128(number as u128),
-            class_uid: 0,
-            activity_id: 0,
-            severity: Severity::Low,
-            time: Timestamp::from_secs(1),
-            arrival: Timestamp::from_secs(1),
-            source: SourceId::new("test"),
-            product: Arc::clone(&UNKNOWN_PRODUCT),
-            tenant: TenantId::default(),
-            attributes: FieldMap::new(),
-            mapped: Vec::new(),
-        };
+        let event = event(1, number as u128);
         correlator.observe(&hits, &record, &event, None, &mut out);
     }
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].group, [("address".to_owned(), "x".to_owned())]);
+}
+
+#[test]
+fn an_attack_that_goes_on_extends_its_finding() {
+    let engine = event_count("gte: 3");
+    let mut correlator = Correlator::new(Arc::clone(&engine));
+    let mut scratch = engine.scratch();
+    let mut out = Vec::new();
+    for second in 0..100 {
+        let record = record_of("test", Format::Json, &json!({"result": "failure", "ip": "a"}));
+        let event = event(second, u128::from(second.cast_unsigned()));
+        let hits = engine.evaluate(&record, &mut scratch).to_vec();
+        correlator.observe(&hits, &record, &event, None, &mut out);
+    }
+    let told: Vec<(u64, i64)> = out
+        .iter()
+        .map(|finding| (finding.count, finding.last_seen.nanos() / 1_000_000_000 - 1_000))
+        .collect();
+    // The events double, or a minute has passed; what came since the last is not told.
+    assert_eq!(told, [(3, 2), (3, 5), (6, 11), (12, 23), (24, 47), (48, 95)]);
+    assert!(out.iter().all(|finding| finding.uid == out[0].uid));
+    assert!(out[1..].iter().all(|finding| finding.correlation.as_ref().unwrap().is_extension));
+}
+
+#[test]
+fn a_finding_names_what_it_counted() {
+    let engine = engine(
+        "  type: value_count\n  rules: [failed]\n  group-by: [ip]\n  timespan: 10s\n  condition: {field: user, gte: 2, lt: 9}\n",
+    );
+    let findings = run(&engine, &[(0, "a", "u"), (1, "a", "v")]);
+    let correlation = findings[0].1.correlation.as_ref().unwrap();
+    assert_eq!(correlation.kind, "value_count");
+    assert_eq!(correlation.condition, "field: user, gte: 2, lt: 9");
+    assert_eq!((correlation.timespan_secs, correlation.reached, correlation.error), (10, 2.0, None));
+    let named: Vec<(&str, u64)> = correlation
+        .events
+        .iter()
+        .map(|event| (event.rule.1.as_str(), event.place.as_ref().unwrap().record))
+        .collect();
+    assert_eq!(named, [("Failed logon", 1), ("Failed logon", 2)]);
+    let json = findings[0].1.to_json();
+    assert_eq!(json["unmapped"]["correlation"]["reached"], 2.0);
+}
+
+#[test]
+fn values_beyond_the_threshold_are_estimated_within_the_error_that_is_stated() {
+    let engine = engine(
+        "  type: value_count\n  rules: [failed]\n  timespan: 1d\n  condition: {field: user, gte: 20000}\n",
+    );
+    let names: Vec<String> = (0..30_000).map(|number| format!("user{number}")).collect();
+    let logons: Vec<(i64, &str, &str)> = names.iter().map(|name| (0, "a", name.as_str())).collect();
+    let findings = run(&engine, &logons);
+    let (at, finding) = &findings[0];
+    let correlation = finding.correlation.as_ref().unwrap();
+    let error = correlation.error.unwrap();
+    assert!((0.01..0.017).contains(&error), "{error}");
+    let true_count = (*at + 1) as f64;
+    assert!(
+        (correlation.reached - true_count).abs() < 4.0 * error * true_count,
+        "{} {at}",
+        correlation.reached
+    );
+}
+
+#[test]
+fn what_changed_is_dropped_and_the_rest_goes_on() {
+    let rules = |second: &str| {
+        let one = "title: One\nid: one\ncorrelation: {type: event_count, rules: [failed], group-by: [ip], timespan: 10s, condition: {gte: 2}}\n";
+        let two = format!(
+            "title: Two\nid: two\ncorrelation: {{type: event_count, rules: [failed], group-by: [ip], timespan: 10s, condition: {{{second}}}}}\n"
+        );
+        let compilation = compiled(&[&format!("{BASE}{one}---\n{two}")], &Taxonomy::default());
+        assert_eq!(compilation.loaded, 3);
+        Arc::new(compilation.engine)
+    };
+    let (before, after) = (rules("gte: 3"), rules("gte: 2"));
+    let mut correlator = Correlator::new(Arc::clone(&before));
+    assert!(feed(&mut correlator, &before, &[(0, "a", "")]).is_empty());
+    let mut correlator = correlator.adopt(Arc::clone(&after));
+    let raised = feed(&mut correlator, &after, &[(1, "a", "")]);
+    let ids: Vec<&str> = raised.iter().map(|(_, finding)| finding.rule.id.as_str()).collect();
+    // The event fed first had the same id as this one: rule one knows it again only by its time.
+    assert_eq!(ids, ["one"]);
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let engine = event_count("gte: 2");
+    let correlator = Correlator::new(Arc::clone(&engine));
+    let bytes = correlator.snapshot();
+    let read = |bytes: &[u8]| Correlator::restore(Arc::clone(&engine), Limits::default(), bytes).map(|_| ());
+    assert_eq!(read(&bytes), Ok(()));
+    assert_eq!(read(b""), Err(SnapshotError::Foreign));
+    assert_eq!(read(&bytes[..bytes.len() - 1]), Err(SnapshotError::Damaged));
+    let mut newer = bytes.clone();
+    newer[8] = 9;
+    assert_eq!(read(&newer), Err(SnapshotError::Version(9)));
+    for at in 12..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        assert_eq!(read(&flipped), Err(SnapshotError::Damaged));
+    }
+}
+
+/// Every correlation of the specification's own tests is read; what its schema refuses is refused.
+#[test]
+fn the_specifications_correlations_are_accepted() {
+    let Some(corpus) = wanglou_testkit::corpus("sigma-spec") else { return };
+    let mut files: Vec<_> = std::fs::read_dir(corpus.join("tests/schema/correlation"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 8);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        // The rules that it names.
+        let listed = text.split("rules:").nth(1).unwrap().lines().skip(1);
+        let names = listed.map_while(|line| line.trim().strip_prefix("- ")).map(str::to_owned);
+        let bases: Vec<String> = names
+            .map(|name| {
+                format!("title: b\nname: {name}\nlogsource: {{product: test}}\ndetection: {{s: {{a: 1}}, condition: s}}\n---\n")
+            })
+            .collect();
+        let whole = format!("{}{text}", bases.concat());
+        let compilation = compiled(&[&whole], &Taxonomy::default());
+        assert_eq!(compilation.failed, [], "{}", file.display());
+        assert_eq!(compilation.loaded, bases.len() + 1, "{}", file.display());
+        // Without any of what its type requires, it is refused.
+        for required in ["    type:", "    timespan:", "    condition:", "        field:"] {
+            let mut skipped = 0;
+            let cut: String = whole
+                .split_inclusive('\n')
+                .filter(|line| {
+                    let drop = line.starts_with(required);
+                    skipped += usize::from(drop);
+                    !drop
+                })
+                .collect();
+            if skipped > 0 {
+                let failed = compiled(&[&cut], &Taxonomy::default()).failed;
+                assert_eq!(failed.len(), 1, "{} without {required}", file.display());
+            }
+        }
+    }
 }

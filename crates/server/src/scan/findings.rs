@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use wanglou_model::{
-    Direction, Entity, Evidence, Finding, FindingUid, Outcome, RuleInfo, Severity, Timestamp,
+    Correlated, Direction, Entity, Evidence, Finding, FindingUid, Outcome, RuleInfo, Severity, Timestamp,
 };
 
 use super::Summary;
@@ -56,6 +56,7 @@ struct Stored {
     count: u64,
     evidences: Vec<Evidence>,
     group: Vec<(String, String)>,
+    correlation: Option<Box<Correlated>>,
     entities: Vec<Entity>,
     direction: Direction,
     outcome: Outcome,
@@ -185,6 +186,7 @@ impl Stored {
             count: finding.count,
             evidences: finding.evidences,
             group: finding.group,
+            correlation: finding.correlation,
             entities: finding.entities,
             direction: finding.direction,
             outcome: finding.outcome,
@@ -202,6 +204,7 @@ impl Stored {
             count: self.count,
             evidences: self.evidences,
             group: self.group,
+            correlation: self.correlation,
             entities: self.entities,
             direction: self.direction,
             outcome: self.outcome,

@@ -315,12 +315,16 @@ fn merge(finding: &mut Finding, more: &Finding) {
     }
 }
 
-/// Equal for findings that are one: rule, version, group, and the hosts, users, addresses and hashes it is about.
+/// Equal for findings that are one: rule, version, group, and the hosts, users, addresses and hashes it is about; a
+/// correlation is about its group, whatever else the last of its events names.
 fn fold_key(finding: &Finding) -> String {
+    let is_grouped = !finding.group.is_empty();
     let things: BTreeSet<(&str, &str)> = finding
         .entities
         .iter()
-        .filter(|entity| !matches!(entity.kind, EntityKind::File | EntityKind::Process | EntityKind::Domain))
+        .filter(|entity| {
+            !is_grouped && !matches!(entity.kind, EntityKind::File | EntityKind::Process | EntityKind::Domain)
+        })
         .map(|entity| (entity.kind.name(), entity.value.as_str()))
         .collect();
     let mut hasher = blake3::Hasher::new();

@@ -41,6 +41,7 @@ fn finding(event: u128, seconds: i64, address: &str) -> Finding {
             artifacts: serde_json::Map::new(),
         }],
         group: Vec::new(),
+        correlation: None,
         entities: vec![Entity { kind: EntityKind::Address, value: address.into(), role: EntityRole::Actor }],
         direction: Direction::Unknown,
         outcome: Outcome::Unknown,
