@@ -42,6 +42,13 @@ struct Placed<T> {
     document: T,
 }
 
+/// What a correlation may count: detection rules, then the correlations that are joined already, with their plans.
+struct Known<'k> {
+    headers: &'k [(usize, Header)],
+    loaded: &'k [Placed<Correlation>],
+    plans: &'k [Plan],
+}
+
 struct Compiler<'f> {
     files: &'f [RuleFile],
     processing: &'f Processing,
@@ -278,7 +285,13 @@ impl<'f> Compiler<'f> {
                 if placed.document.generate { &mut audible } else { &mut counted }.extend(&parts);
                 let index = RuleIndex(u32::try_from(infos.len()).unwrap_or(u32::MAX));
                 infos.push(Arc::new(versioned(&placed.document, &parts, infos)));
-                plans.push(plan(index, &placed.document, &parts, (headers, &loaded, &plans), builder));
+                plans.push(plan(
+                    index,
+                    &placed.document,
+                    &parts,
+                    &Known { headers, loaded: &loaded, plans: &plans },
+                    builder,
+                ));
                 loaded.push(placed);
             }
         }
@@ -378,9 +391,10 @@ fn plan(
     rule: RuleIndex,
     correlation: &Correlation,
     parts: &[RuleIndex],
-    (headers, loaded, plans): (&[(usize, Header)], &[Placed<Correlation>], &[Plan]),
+    known: &Known<'_>,
     builder: &mut ProgramBuilder<'_>,
 ) -> Plan {
+    let Known { headers, loaded, plans } = known;
     let mut feeds: FxHashMap<RuleIndex, Vec<Feed>> = FxHashMap::default();
     for (part, named) in (0..).zip(parts) {
         let inner = (named.0 as usize).checked_sub(headers.len());

@@ -99,7 +99,7 @@ pub(super) fn run(
         let place = Place { file: file.to_string(), record: entry.number };
         correlator.observe(&entry.hits, &record, &event, Some(&place), &mut found);
         for finding in found.drain(..).filter(|finding| finding.severity >= scan.min_level) {
-            for (finding, rank) in open.take(finding, entry.rank) {
+            if let Some((finding, rank)) = open.take(finding, entry.rank) {
                 findings.push(Prepared::new(finding, scan.keep), rank)?;
             }
         }
