@@ -167,33 +167,43 @@ pub fn mix(attacks: &[String], count: usize) -> Result<Vec<String>> {
 
 fn ordinary(random: &mut Random, number: usize) -> Json {
     const USERS: [&str; 6] = ["zhang.wei", "li.na", "wang.fang", "SYSTEM", "NETWORK SERVICE", "svc-backup"];
-    const PROGRAMS: [(&str, &str); 9] = [
-        (r"C:\Windows\System32\svchost.exe", r"C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule"),
+    const SERVICES: &str = r"C:\Windows\System32\services.exe";
+    const SHELL: &str = r"C:\Windows\explorer.exe";
+    const PROGRAMS: [(&str, &str, &str); 7] = [
+        (
+            r"C:\Windows\System32\svchost.exe",
+            r"C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule -",
+            SERVICES,
+        ),
         (
             r"C:\Program Files\Google\Chrome\Application\chrome.exe",
             r#""C:\Program Files\Google\Chrome\Application\chrome.exe" --type=renderer --lang=zh-CN --renderer-client-id="#,
+            SHELL,
         ),
         (
-            r"C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE",
-            r#""C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE" /n "D:\公文\通知"#,
+            r"C:\Program Files\Microsoft Office\root\Office16\EXCEL.EXE",
+            r#""C:\Program Files\Microsoft Office\root\Office16\EXCEL.EXE" "D:\公文\统计表.xlsx" #"#,
+            SHELL,
         ),
         (
             r"C:\Windows\System32\backgroundTaskHost.exe",
             r#""C:\Windows\system32\backgroundTaskHost.exe" -ServerName:CortanaUI.AppX"#,
+            r"C:\Windows\System32\svchost.exe",
         ),
-        (r"C:\Windows\System32\conhost.exe", r"\??\C:\Windows\system32\conhost.exe 0xffffffff -ForceV1"),
         (
             r"C:\Program Files\WPS Office\wps.exe",
-            r#""C:\Program Files\WPS Office\wps.exe" /prometheus /open"#,
+            r#""C:\Program Files\WPS Office\wps.exe" /prometheus /open "#,
+            SHELL,
         ),
-        (r"C:\Windows\System32\taskhostw.exe", r"taskhostw.exe /RuntimeWide"),
         (
-            r"C:\Windows\System32\SearchProtocolHost.exe",
-            r#""C:\Windows\system32\SearchProtocolHost.exe" Global\UsGthrFltPipeMssGthrPipe"#,
+            r"C:\Windows\System32\taskhostw.exe",
+            r"taskhostw.exe /RuntimeWide ",
+            r"C:\Windows\System32\svchost.exe",
         ),
         (
             r"C:\Program Files (x86)\Tencent\WeChat\WeChat.exe",
-            r#""C:\Program Files (x86)\Tencent\WeChat\WeChat.exe" -autorun"#,
+            r#""C:\Program Files (x86)\Tencent\WeChat\WeChat.exe" -autorun "#,
+            SHELL,
         ),
     ];
     const HOSTS: [&str; 6] = [
@@ -213,16 +223,15 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
         "/images/banner.png",
     ];
     const COMMANDS: [(&str, &str); 6] = [
-        ("/usr/bin/ls", "ls -la /var/log"),
+        ("/usr/bin/sed", "sed -n 1p /opt/app/config.yml"),
         ("/usr/sbin/sshd", "/usr/sbin/sshd -D -R"),
         ("/usr/bin/python3", "/usr/bin/python3 /opt/app/manage.py runserver"),
         ("/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd --user"),
-        ("/usr/bin/grep", "grep -c processor /proc/cpuinfo"),
+        ("/usr/bin/nginx", "nginx: worker process"),
         ("/usr/sbin/cron", "/usr/sbin/CRON -f"),
     ];
     let user = *random.of(&USERS);
-    let (image, command) = *random.of(&PROGRAMS);
-    let (parent, parent_command) = *random.of(&PROGRAMS);
+    let (image, command, parent) = *random.of(&PROGRAMS);
     let computer = format!("PC{:03}.city.local", random.below(400));
     let pid = random.below(20_000);
     let guid = format!(
@@ -262,13 +271,13 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
                 "OriginalFileName": image.rsplit('\\').next(), "CommandLine": format!("{command}{}", random.below(3_000)),
                 "CurrentDirectory": r"C:\Windows\system32\", "LogonId": "0x3e7", "TerminalSessionId": 1,
                 "IntegrityLevel": "Medium", "Hashes": format!("SHA1={:040X},MD5={:032X}", random.next(), random.next()),
-                "ParentProcessGuid": guid, "ParentProcessId": pid, "ParentImage": parent, "ParentCommandLine": parent_command,
+                "ParentProcessGuid": guid, "ParentProcessId": pid, "ParentImage": parent, "ParentCommandLine": parent,
             }),
         ),
         15..25 => sysmon(
             3,
             json!({
-                "Protocol": "tcp", "Initiated": "true", "SourceIsIpv6": "false", "SourceIp": ip, "SourcePort": 50_000 + random.below(9_000),
+                "Image": PROGRAMS[1].0, "Protocol": "tcp", "Initiated": "true", "SourceIsIpv6": "false", "SourceIp": ip, "SourcePort": 50_000 + random.below(9_000),
                 "SourceHostname": computer, "DestinationIp": "203.0.113.9", "DestinationPort": 443, "DestinationHostname": random.of(&HOSTS),
             }),
         ),
@@ -326,7 +335,7 @@ fn ordinary(random: &mut Random, number: usize) -> Json {
         }
         _ => json!({
             "_path": "dns", "ts": 1_786_000_000.5 + number as f64, "uid": format!("C{:016x}", random.next()), "id.orig_h": ip, "id.orig_p": 53_000,
-            "id.resp_h": "10.1.1.53", "id.resp_p": 53, "proto": "udp", "query": random.of(&HOSTS), "qtype_name": "A", "rcode_name": "NOERROR",
+            "id.resp_h": "10.1.1.53", "id.resp_p": 53, "proto": "udp", "query": random.of(&HOSTS), "qtype_name": "A", "Z": 0, "rcode_name": "NOERROR",
             "answers": ["203.0.113.9"], "record_type": "A", "answer": "203.0.113.9",
         }),
     }

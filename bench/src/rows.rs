@@ -85,8 +85,16 @@ pub fn spin(corpora: &Path, rounds: usize) -> Result<()> {
             }
         });
         let rate = (records.len() * rounds) as f64 / spent;
-        let matching =
-            records.iter().filter(|record| !engine.evaluate(record, &mut scratch).is_empty()).count();
+        let mut matching = 0;
+        let mut often = std::collections::BTreeMap::<&str, usize>::new();
+        for record in &records {
+            let hits = engine.evaluate(record, &mut scratch);
+            matching += usize::from(!hits.is_empty());
+            hits.iter().for_each(|hit| *often.entry(engine.rule(*hit).title.as_str()).or_default() += 1);
+        }
+        let mut often: Vec<_> = often.into_iter().collect();
+        often.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        println!("{:?}", often.get(..8.min(often.len())).unwrap_or_default());
         println!(
             "{name}: {} events, {matching} matching, {hits} hits, {rate:.0} events/CPU-second",
             records.len()

@@ -204,6 +204,12 @@ impl FieldMap {
         Some(self.value(slot))
     }
 
+    /// The paths of all tracked values, in order.
+    #[inline]
+    pub fn paths(&self) -> impl Iterator<Item = PathId> {
+        self.fields.iter().map(|(path, _)| *path)
+    }
+
     /// All the text that values hold, one after the other and with names in between: to search or fold it in one go.
     #[inline]
     #[must_use]

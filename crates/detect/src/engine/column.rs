@@ -53,6 +53,8 @@ pub(super) struct Column {
     prefixes: Ladder,
     suffixes: Ladder,
     parts: Grams,
+    /// Whether one of the parts may stand in a number, true or false.
+    part_of_number: bool,
     /// By number of a literal, counted from `first_literal`: who waits for it.
     waiting: Vec<Box<[Waiting]>>,
     first_literal: u32,
@@ -143,7 +145,9 @@ impl ColumnBuilder {
         };
         column.prefixes = Ladder::new(End::Start, &at(Position::Start));
         column.suffixes = Ladder::new(End::Back, &at(Position::End));
-        column.parts = Grams::new(&at(Position::Anywhere));
+        let parts = at(Position::Anywhere);
+        column.parts = Grams::new(&parts);
+        column.part_of_number = parts.iter().any(|(text, _)| text.bytes().all(is_in_numbers));
         column.first_literal = first_literal;
         column.waiting = literals
             .into_iter()
@@ -166,6 +170,11 @@ impl ColumnBuilder {
     }
 }
 
+/// Whether a byte stands in the text of some number, of `true` or of `false`.
+fn is_in_numbers(byte: u8) -> bool {
+    byte.is_ascii_digit() || b".+-einfatrusl".contains(&byte)
+}
+
 fn len_bit(text: &str) -> u64 {
     1 << (text.len() % 64)
 }
@@ -182,6 +191,11 @@ impl Column {
     /// How many literals it has.
     pub(super) fn literals(&self) -> u32 {
         u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether anything of what is asked may hold for a value that is a number, true or false because of its text.
+    pub(super) fn may_hold_in_number(&self) -> bool {
+        self.part_of_number
     }
 
     /// Whether a text rules out that any value within it says anything: every question waits for a literal, and none

@@ -6,7 +6,7 @@
 use wanglou_model::{Format, Record, Value};
 
 use super::RuleIndex;
-use super::column::{ItemId, Seen, Signal};
+use super::column::{Column, ItemId, Seen, Signal};
 use super::plan::{Plan, Plans};
 use super::program::{Op, Program};
 use super::router::append_folded;
@@ -138,7 +138,7 @@ impl Run<'_, '_, '_> {
 
     /// Hands each value of the record to the columns that ask for it.
     fn fill(&mut self, plan: &mut Plan) {
-        for (position, (path, _)) in (0_u32..).zip(self.record.fields.iter()) {
+        for (position, path) in (0_u32..).zip(self.record.fields.paths()) {
             for feed in plan.feeds(self.program, path) {
                 self.feed(feed.column, feed.level, position);
             }
@@ -156,15 +156,19 @@ impl Run<'_, '_, '_> {
             plan.keywords.iter().for_each(|column| self.feed(*column, 0, RAW));
             return;
         }
-        // All values in one text: what stands nowhere in it stands in none of them.
-        for position in 0..values {
-            if let Some(value) = value_at(self.record, position) {
-                self.fold(position, value);
+        // All values in one text: what stands nowhere in it stands in none of them. Numbers are only written out for
+        // keywords that may be found in one.
+        let program = self.program;
+        let columns = || plan.keywords.iter().filter_map(|id| program.columns.get(*id as usize));
+        if !self.s.in_place || columns().any(Column::may_hold_in_number) {
+            for position in 0..values {
+                if let Some(value) = value_at(self.record, position) {
+                    self.fold(position, value);
+                }
             }
         }
         for column in &plan.keywords {
-            let is_silent = self
-                .program
+            let is_silent = program
                 .columns
                 .get(*column as usize)
                 .is_some_and(|column| column.is_silent_about(&self.s.text));

@@ -2,8 +2,8 @@
 //!
 //! Of each literal, the four bytes within it that are likely to be rarest are its *anchor*. A value's bytes are taken
 //! four by four at every place and looked up in a bit table that fits the first-level cache; only where a bit is set
-//! are the literals with that anchor compared in full. Literals shorter than four bytes have two bytes as anchor, in a
-//! table of their own. No automaton is walked, so that no cache is missed a byte, and what is compared at a place is
+//! are the literals with that anchor compared in full. Shorter literals are anchored as a whole, in tables of
+//! their own. No automaton is walked, so that no cache is missed a byte, and what is compared at a place is
 //! bounded by the literals that share an anchor, whatever the value.
 
 use super::column::Seen;
@@ -19,6 +19,7 @@ const LOG_BITS: std::ops::RangeInclusive<u32> = 6..=18;
 #[derive(Debug, Default)]
 pub(super) struct Grams {
     long: Table<4>,
+    middling: Table<3>,
     short: Table<2>,
     /// Literals of one byte.
     single: Vec<(u8, u32)>,
@@ -39,7 +40,8 @@ impl Grams {
         let packed = (1..=MAX_PACKED).contains(&literals.len()) && shortest > 1;
         Self {
             long: Table::new(&of(4..usize::MAX)),
-            short: Table::new(&of(2..4)),
+            middling: Table::new(&of(3..4)),
+            short: Table::new(&of(2..3)),
             single: singles.iter().filter_map(|(text, id)| Some((*text.first()?, *id))).collect(),
             packed: packed
                 .then(|| aho_corasick::packed::Searcher::new(literals.iter().map(|(text, _)| text)))
@@ -70,6 +72,7 @@ impl Grams {
             return;
         }
         self.long.find(text, seen, found);
+        self.middling.find(text, seen, found);
         self.short.find(text, seen, found);
         for (byte, id) in &self.single {
             if !seen.contains(*id) && memchr::memchr(*byte, text).is_some() {
@@ -97,6 +100,8 @@ struct Literal {
     /// Where its anchor stands in it.
     anchor_at: u32,
     id: u32,
+    /// Its first and last byte, which tell most others apart without a comparison.
+    ends: (u8, u8),
 }
 
 impl<const N: usize> Table<N> {
@@ -122,11 +127,13 @@ impl<const N: usize> Table<N> {
                 let Some((bytes, id)) = literals.get(*index) else { continue };
                 let start = number(table.bytes.len());
                 table.bytes.extend_from_slice(bytes);
+                let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { continue };
                 table.literals.push(Literal {
                     start,
                     len: number(bytes.len()),
                     anchor_at: *anchor_at,
                     id: *id,
+                    ends: (*first, *last),
                 });
             }
             if let Some((anchor, ..)) = group.first() {
@@ -196,9 +203,12 @@ impl<const N: usize> Table<N> {
             }
             let Some(start) = at.checked_sub(literal.anchor_at as usize) else { continue };
             let len = literal.len as usize;
-            let here = text.get(start..start + len);
+            let Some(here) = text.get(start..start + len) else { continue };
+            if here.first() != Some(&literal.ends.0) || here.last() != Some(&literal.ends.1) {
+                continue;
+            }
             let bytes = self.bytes.get(literal.start as usize..literal.start as usize + len);
-            if here == bytes {
+            if Some(here) == bytes {
                 found(seen, literal.id);
             }
         }

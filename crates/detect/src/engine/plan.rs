@@ -156,11 +156,14 @@ impl Plans {
             kind.extend_from_slice(text.as_bytes());
         };
         text(kind, &record.product.id);
-        for (path, value) in record.fields.iter() {
+        for (position, path) in record.fields.paths().enumerate() {
             let watch = watched.get(path.index()).copied().unwrap_or_default();
-            if watch == Watch::No || value == Value::Null {
+            if watch == Watch::No {
                 continue;
             }
+            let Some(value) = record.fields.value_at(position).filter(|value| *value != Value::Null) else {
+                continue;
+            };
             kind.extend_from_slice(&path.index().to_le_bytes());
             if watch == Watch::Presence {
                 continue;
