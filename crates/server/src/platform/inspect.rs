@@ -51,6 +51,11 @@ impl Inspector {
         }
     }
 
+    /// The state of correlation rules, in numbers.
+    pub(crate) fn correlation(&self) -> wanglou_detect::Stats {
+        self.correlator.stats()
+    }
+
     /// Inspects a batch, decoding it if that is not done. A batch that makes our own code fail becomes dead letters as
     /// a whole: it must not stop the ones behind it.
     pub(crate) fn inspect(

@@ -7,6 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use wanglou_detect::Stats;
 use wanglou_ingest::source::{Counters, DropReason};
 use wanglou_model::SourceId;
 
@@ -41,6 +42,10 @@ pub(crate) struct Metrics {
     frames_dropped: Family<ByReason, Counter>,
     findings: Family<BySeverity, Counter>,
     in_flight: Gauge<u64, AtomicU64>,
+    groups_evicted: Counter,
+    hits_late: Counter,
+    groups: Gauge<u64, AtomicU64>,
+    groups_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -53,6 +58,10 @@ impl Default for Metrics {
             frames_dropped: Family::default(),
             findings: Family::default(),
             in_flight: Gauge::default(),
+            groups_evicted: Counter::default(),
+            hits_late: Counter::default(),
+            groups: Gauge::default(),
+            groups_bytes: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -77,6 +86,7 @@ impl Default for Metrics {
             "Lines in the log that wait for detection",
             metrics.in_flight.clone(),
         );
+        metrics.register_correlation();
         metrics
     }
 }
@@ -100,6 +110,38 @@ impl Metrics {
                 .inner()
                 .store(counters.dropped(reason), Ordering::Relaxed);
         }
+    }
+
+    /// How correlation rules stand.
+    pub(crate) fn correlated(&self, stats: &Stats) {
+        self.groups_evicted.inner().store(stats.evicted, Ordering::Relaxed);
+        self.hits_late.inner().store(stats.late, Ordering::Relaxed);
+        self.groups.set(stats.groups);
+        self.groups_bytes.set(stats.bytes);
+    }
+
+    fn register_correlation(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "correlation_groups_evicted",
+            "Groups of correlation rules forgotten for want of room while their window was open",
+            self.groups_evicted.clone(),
+        );
+        registry.register(
+            "correlation_events_late",
+            "Events that came too late to be counted by a correlation rule",
+            self.hits_late.clone(),
+        );
+        registry.register(
+            "correlation_groups",
+            "Groups that correlation rules remember",
+            self.groups.clone(),
+        );
+        registry.register(
+            "correlation_groups_bytes",
+            "What the groups of correlation rules take in memory, estimated",
+            self.groups_bytes.clone(),
+        );
     }
 
     /// Findings were kept.

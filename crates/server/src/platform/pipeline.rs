@@ -47,6 +47,8 @@ struct Group {
     events: Vec<Vec<StoredEvent>>,
     are_settled: Vec<bool>,
     room: Vec<OwnedSemaphorePermit>,
+    /// The state of correlation rules after it.
+    correlation: wanglou_detect::Stats,
 }
 
 /// Runs until the queue is closed and empty.
@@ -79,6 +81,7 @@ fn inspect(
             group.events.push(events);
             group.are_settled.push(is_settled);
             group.room.push(room);
+            group.correlation = inspector.correlation();
             if group.outcomes.iter().map(|outcome| outcome.lines).sum::<u64>() >= GROUP_LINES
                 && groups.blocking_send(std::mem::take(&mut group)).is_err()
             {
@@ -113,6 +116,7 @@ async fn write_group(group: Group, outlets: &Outlets) {
     drop(group.room);
     outlets.live.count(0, applied.new_findings);
     outlets.metrics.found(&applied);
+    outlets.metrics.correlated(&group.correlation);
     outlets.live.tell_found(applied);
 }
 
