@@ -71,7 +71,7 @@ fn detect() -> Result<Vec<Row>> {
         .context("set WANGLOU_CORPORA to the folder with sigma-rules and evtx-attack-samples")?;
     let manifest = crate::root().join("bench/Cargo.toml").display().to_string();
     let target = crate::target_dir().join("bench").display().to_string();
-    let command = ["cargo", "run", "--release", "--locked", "--quiet", "--manifest-path", &manifest];
+    let command = ["cargo", "run", "--release", "--quiet", "--manifest-path", &manifest];
     let rest = ["--target-dir", &target, "--", "detect", &corpora];
     let printed = step("measure", || output(&crate::root(), &[command.as_slice(), &rest].concat()))?;
     let rows = printed.lines().map(|line| serde_json::from_str(line).with_context(|| format!("`{line}`")));
