@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../content");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut listing = String::from("&[\n");
-    for name in ["products.yaml", "rules", "taxonomy"] {
+    for name in ["parsers", "products.yaml", "rules", "taxonomy"] {
         let mut files = Vec::new();
         collect(&root.join(name), &mut files)?;
         files.sort();

@@ -49,6 +49,8 @@ pub(crate) fn finding(n: u32, entities: &[Entity]) -> Finding {
             references: Vec::new(),
             author: String::new(),
             file: String::new(),
+            logsource: String::new(),
+            filters: Vec::new(),
         }),
         severity: Severity::Medium,
         first_seen: secs(n.into()),
@@ -61,6 +63,7 @@ pub(crate) fn finding(n: u32, entities: &[Entity]) -> Finding {
         direction: Direction::Unknown,
         outcome: Outcome::Unknown,
         outcome_proof: String::new(),
+        suppressions: Vec::new(),
     }
 }
 

@@ -85,14 +85,13 @@ pub(crate) struct Code {
 
 impl Code {
     fn severity(&self) -> DiagnosticSeverity {
-        if self.id.starts_with('W') { DiagnosticSeverity::Warning } else { DiagnosticSeverity::Error }
+        if self.id.starts_with(['W', 'L']) { DiagnosticSeverity::Warning } else { DiagnosticSeverity::Error }
     }
 }
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $remedy:literal;)*) => {
         $($(#[$doc])* pub(crate) static $name: Code = Code { id: $id, remedy: $remedy };)*
-        #[cfg(test)]
         static ALL: &[&Code] = &[$(&$name),*];
     };
 }
@@ -144,6 +143,22 @@ codes! {
     UNSUPPORTED_PIPELINE = "E041", "remove it: rules are run here, not turned into queries of another system";
     /// A pipeline refused the rule.
     REFUSED_BY_PIPELINE = "E042", "the pipeline says that the rule is not for this site; change either";
+    /// A field that no record of the logsource has, and that the condition cannot do without.
+    LINT_UNKNOWN_FIELD = "L001", "use a field of the logsource's records, or name the logsource that has it";
+    /// Parts of the condition that exclude each other.
+    LINT_CONTRADICTION = "L002", "mend the values or the condition; as it stands the rule can never fire";
+    /// The same detection as another rule's.
+    LINT_DUPLICATE = "L003", "keep one of the two; both raise a finding for the same event";
+    /// A condition that almost every record satisfies.
+    LINT_BROAD = "L004", "ask for a value that is rare, or add a second selection";
+    /// Work for every record.
+    LINT_COSTLY = "L005", "add a `contains` of text that must be there, or name the field, so that most records are ruled out cheaply";
+    /// Facts that people need and the rule does not give.
+    LINT_METADATA = "L006", "add them: whoever handles the finding needs to know what it means and whom to ask";
+    /// No ATT&CK tag.
+    LINT_NO_TECHNIQUE = "L007", "add tags such as attack.execution and attack.t1059.001, or the rule is missing from coverage";
+    /// A tag of a technique that ATT&CK does not have.
+    LINT_UNKNOWN_TECHNIQUE = "L008", "mend the id, or name the technique that took its place";
     /// An unknown severity or status.
     UNKNOWN_LEVEL = "W001", "use informational, low, medium, high or critical; it counts as medium";
     /// No telemetry is known for the logsource.
@@ -156,6 +171,11 @@ codes! {
     SINGLE_ALL = "W005", "remove `all`: it needs at least two values";
     /// A condition that the first event satisfies.
     TRIVIAL_THRESHOLD = "W006", "add a lower bound (gt or gte): while events stream in, the first one already satisfies an upper bound";
+}
+
+/// All codes with their standing remedies, in order.
+pub fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ALL.iter().map(|code| (code.id, code.remedy))
 }
 
 /// The diagnostics of one file as they are found, and the text they point into.

@@ -16,7 +16,7 @@
 mod column;
 mod compile;
 mod evaluate;
-mod explain;
+pub(crate) mod explain;
 mod grams;
 mod ladder;
 mod mapping;
@@ -31,8 +31,10 @@ use std::sync::Arc;
 
 use wanglou_model::{Event, Evidence, FieldMatch, Finding, FindingUid, Place, Record, RuleInfo};
 
+pub(crate) use compile::parsed_rules;
 pub use compile::{compile, compile_with};
 pub use evaluate::Scratch;
+use explain::Explanation;
 
 use crate::Diagnostic;
 use crate::correlate::Plan;
@@ -113,6 +115,23 @@ impl Engine {
         self.program.explain(index, record)
     }
 
+    /// What becomes of a detection rule on a record, node by node, also when it does not match; `None` for a
+    /// correlation, which sees no single record.
+    #[must_use]
+    pub fn trace(&self, index: RuleIndex, record: &Record) -> Option<Explanation> {
+        self.program.trace(index, record, &self.rule(index).logsource)
+    }
+
+    /// The rules that a correlation counts; empty for other rules.
+    #[must_use]
+    pub fn counted_by(&self, index: RuleIndex) -> Vec<RuleIndex> {
+        let plan = self.plans.iter().find(|plan| plan.rule == index);
+        let mut counted: Vec<RuleIndex> =
+            plan.into_iter().flat_map(|plan| plan.parts.iter().copied()).collect();
+        counted.sort_unstable();
+        counted
+    }
+
     /// The finding of a rule that matches a record.
     #[must_use]
     pub fn finding(&self, index: RuleIndex, record: &Record, event: &Event, place: Option<Place>) -> Finding {
@@ -132,6 +151,7 @@ impl Engine {
             direction: verdict::direction(event),
             outcome,
             outcome_proof,
+            suppressions: Vec::new(),
         }
     }
 

@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod correlate;
+pub mod coverage;
 mod diagnostic;
 mod engine;
+pub mod lint;
 mod pipeline;
 pub mod rules;
 mod sigma;
+pub mod suppress;
 mod taxonomy;
 mod text;
 mod yaml;
@@ -21,7 +24,8 @@ mod yaml;
 #[doc(hidden)]
 pub use correlate::seal;
 pub use correlate::{Correlator, Limits, SnapshotError, Stats};
-pub use diagnostic::{Diagnostic, DiagnosticSeverity};
+pub use diagnostic::{Diagnostic, DiagnosticSeverity, codes};
+pub use engine::explain::{ConditionTrace, Explanation, FoundValue, ItemTrace, Logic, Routing};
 pub use engine::{Compilation, Engine, FailedRule, RuleIndex, Scratch, compile, compile_with};
 pub use pipeline::Processing;
 pub use rules::RuleFile;

@@ -153,6 +153,8 @@ pub(crate) struct Item {
     pub(crate) field: Option<Arc<str>>,
     /// The key as the rule writes it, modifiers included.
     pub(crate) key: Arc<str>,
+    /// Where the key stands.
+    pub(crate) mark: Mark,
     pub(crate) tests: Vec<Written>,
 }
 

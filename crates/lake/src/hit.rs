@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::types::{Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::array::{Array, RecordBatch};
@@ -25,6 +26,12 @@ pub struct Hit {
     pub format: String,
     /// Where its record stood, when it came from a file.
     pub place: Option<Place>,
+    /// The configured source.
+    pub source: SourceId,
+    /// When it reached us, in whole microseconds.
+    pub arrival: Timestamp,
+    /// The record's bytes as they came.
+    pub raw: Bytes,
 }
 
 /// The rows of a batch in the table's schema, in order.
@@ -66,7 +73,9 @@ impl<'b> Row<'b> {
             record: self.int(columns::PLACE_RECORD).and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         });
         let format = self.text(columns::FORMAT).unwrap_or_default().to_owned();
-        Hit { uid: event.uid, time: event.time, json, format, place }
+        let raw = Bytes::copy_from_slice(raw);
+        let Event { uid, time, source, arrival, .. } = event;
+        Hit { uid, time, json, format, place, source, arrival, raw }
     }
 
     /// The event without its attributes.

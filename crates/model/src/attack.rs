@@ -79,6 +79,13 @@ pub fn technique(uid: &str) -> Option<&'static Technique> {
     TECHNIQUES.get(uid.to_ascii_uppercase().as_str())
 }
 
+/// The highest number of a technique in the table: 1059 for `T1059.001`. Later releases give higher ones.
+#[must_use]
+pub fn newest_technique() -> u32 {
+    let number = |uid: &&str| uid.get(1..)?.split('.').next()?.parse().ok();
+    TECHNIQUES.keys().filter_map(number).max().unwrap_or(0)
+}
+
 /// What Sigma tags say of ATT&CK.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attacks {

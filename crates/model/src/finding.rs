@@ -49,6 +49,12 @@ pub struct RuleInfo {
     pub author: String,
     /// The file it was read from.
     pub file: String,
+    /// What telemetry it speaks of, as `product: windows, category: process_creation`; empty for correlations.
+    #[serde(default)]
+    pub logsource: String,
+    /// Titles of the Sigma filters that restrict it.
+    #[serde(default)]
+    pub filters: Vec<String>,
 }
 
 impl RuleInfo {
@@ -64,12 +70,51 @@ impl RuleInfo {
 pub struct FieldMatch {
     /// The record's own field name; empty for a keyword found anywhere.
     pub field: String,
-    /// Its value, cut to 1,024 bytes.
+    /// Its value; of one longer than 1,024 bytes a part of that size around what matched.
     pub value: String,
     /// What the rule asked of it, as the rule writes it (`Image|endswith: '\cmd.exe'`).
     pub pattern: String,
     /// The rule's selection it belongs to.
     pub selection: String,
+    /// Which part of the whole value matched; `None` when the rule asks nothing of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// How many bytes of the whole value stand before `value`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub value_from: u64,
+}
+
+/// A part of a value. The end is exclusive; both counts begin at 0 with the whole value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Where it begins, in bytes of UTF-8.
+    pub start: u64,
+    /// Where it ends, in bytes of UTF-8.
+    pub end: u64,
+    /// Where it begins, in characters.
+    pub char_start: u64,
+    /// Where it ends, in characters.
+    pub char_end: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A suppression that was considered when a finding was raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    /// The suppression's id.
+    pub id: String,
+    /// Whether it hides the finding.
+    pub hides: bool,
+    /// Why, or which of its conditions does not hold.
+    pub because: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it was made.
+    pub reason: String,
 }
 
 /// Where an event stands, so that a person finds it.
@@ -240,11 +285,20 @@ pub struct Finding {
     pub outcome: Outcome,
     /// Why we think so, in words; empty when the outcome is unknown.
     pub outcome_proof: String,
+    /// The suppressions of its rule that were considered.
+    #[serde(default)]
+    pub suppressions: Vec<Considered>,
 }
 
 impl Finding {
     /// How many events keep their evidence inside the finding; the others are counted, and found by search.
     pub const MAX_EVIDENCES: usize = 20;
+
+    /// Whether a suppression hides it.
+    #[must_use]
+    pub fn is_suppressed(&self) -> bool {
+        self.suppressions.iter().any(|considered| considered.hides)
+    }
 
     /// The finding as an OCSF Detection Finding (class 2004).
     #[must_use]
@@ -269,10 +323,13 @@ impl Finding {
             "description_zh": rule.description_zh,
             "falsepositives": rule.falsepositives,
             "group": group,
+            "filters": rule.filters,
+            "suppressions": self.suppressions,
         });
         if let (Some(correlation), Some(unmapped)) = (&self.correlation, unmapped.as_object_mut()) {
             unmapped.insert("correlation".into(), json!(correlation));
         }
+        let (status_id, status) = if self.is_suppressed() { (3, "Suppressed") } else { (1, "New") };
         json!({
             "class_uid": ocsf::DETECTION_FINDING,
             "class_name": class.map(|class| class.caption),
@@ -284,8 +341,8 @@ impl Finding {
             "type_name": "Detection Finding: Create",
             "severity_id": self.severity.id(),
             "severity": self.severity.caption(),
-            "status_id": 1,
-            "status": "New",
+            "status_id": status_id,
+            "status": status,
             "is_alert": true,
             "time": self.last_seen.millis(),
             "start_time": self.first_seen.millis(),

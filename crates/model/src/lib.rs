@@ -28,7 +28,8 @@ pub use entity::{Entity, EntityKind, EntityRole, canonical_ip};
 pub use event::Event;
 pub use fields::{FieldMap, Value};
 pub use finding::{
-    Correlated, CorrelatedEvent, Direction, Evidence, FieldMatch, Finding, Outcome, Place, RuleInfo, RuleKind,
+    Considered, Correlated, CorrelatedEvent, Direction, Evidence, FieldMatch, Finding, Outcome, Place,
+    RuleInfo, RuleKind, Span,
 };
 pub use ids::{EventUid, FindingUid, IncidentId, ParseIdError, SourceId, TenantId};
 pub use path::PathId;

@@ -13,9 +13,11 @@ mod incidents;
 mod ingest;
 mod overview;
 mod problem;
+mod rules;
 mod session;
 mod sources;
 mod stream;
+mod suppressions;
 
 use std::sync::Arc;
 
@@ -183,6 +185,12 @@ fn session_routes() -> OpenApiRouter<App> {
         .routes(routes!(incidents::get_incident))
         .routes(routes!(incidents::change_state))
         .routes(routes!(incidents::add_note))
+        .routes(routes!(rules::list_rules))
+        .routes(routes!(rules::reload_rules))
+        .routes(routes!(suppressions::list_suppressions, suppressions::create_suppression))
+        .routes(routes!(suppressions::preview_suppression))
+        .routes(routes!(suppressions::revoke_suppression))
+        .routes(routes!(suppressions::hidden_findings))
         .routes(routes!(overview::overview))
         .routes(routes!(stream::stream))
 }

@@ -5,6 +5,7 @@
 
 mod offline;
 mod parse;
+mod parsers;
 mod rules;
 mod scan;
 mod serve;
@@ -43,6 +44,7 @@ Exit codes: 0 clean, 1 findings, 2 some input unreadable, 3 both, 64 wrong usage
 enum Command {
     Scan(Box<scan::Args>),
     Parse(parse::Args),
+    Parsers(parsers::Args),
     Rules(rules::Args),
     Serve(Box<serve::Args>),
 }
@@ -94,6 +96,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Scan(args) => scan::run(&args),
         Command::Parse(args) => parse::run(&args),
+        Command::Parsers(args) => parsers::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::Serve(args) => serve::run(*args),
     };

@@ -64,6 +64,8 @@ pub(crate) struct File {
     tls: TlsFile,
     syslog: SyslogFile,
     folders: Vec<FolderFile>,
+    /// Sigma rules beside the built-in ones: folders, files or zips. They are read again when they change.
+    rules: Vec<PathBuf>,
 }
 
 /// `[tls]`. Without it a certificate authority of our own is made in `DATA_DIR/tls`.
@@ -130,6 +132,7 @@ pub(crate) struct Flags {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
     pub watch: Vec<WatchFlag>,
+    pub rules: Vec<PathBuf>,
 }
 
 /// `--watch [NAME=]DIR`.
@@ -181,6 +184,8 @@ pub(crate) struct Config {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
     pub folders: Vec<Folder>,
+    /// Rules beside the built-in ones.
+    pub rules: Vec<PathBuf>,
 }
 
 impl File {
@@ -224,6 +229,7 @@ impl Config {
             syslog_udp: [file.syslog.udp.into(), flags.syslog_udp].concat(),
             syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
             folders: unique(folders)?,
+            rules: [file.rules, flags.rules].concat(),
         })
     }
 }

@@ -1,21 +1,30 @@
-//! The content that is built into the binary: `content/rules`, `content/taxonomy` and `content/products.yaml`.
+//! The content that is built into the binary: `content/rules`, `content/taxonomy`, `content/parsers` and
+//! `content/products.yaml`.
 //!
 //! Packed by `build.rs`. The samples beside the rules stay out.
 
 use std::sync::Arc;
 
 use wanglou_detect::{RuleFile, Taxonomy, TaxonomyError};
-use wanglou_ingest::{Catalog, CatalogError};
+use wanglou_ingest::{Catalog, CatalogError, Parsers};
 
 /// (path below `content/`, text), sorted within each folder.
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/content.rs"));
 
-/// The products and how to recognise them.
+/// The products and how to recognise them, and the parsers of devices.
 ///
 /// # Errors
-/// When the packed table is wrong; the tests see to it that it never is.
+/// When the packed table or a parser is wrong; the tests see to it that they never are.
 pub(crate) fn catalog() -> Result<Arc<Catalog>, CatalogError> {
-    Catalog::from_yaml(below("products.yaml").next().map_or("", |(_, text)| text)).map(Arc::new)
+    Ok(Arc::new(products()?.with_parsers(Parsers::compile(below("parsers/"))?)))
+}
+
+/// The products without the parsers of devices.
+///
+/// # Errors
+/// When the packed table is wrong.
+pub(crate) fn products() -> Result<Catalog, CatalogError> {
+    Catalog::from_yaml(below("products.yaml").next().map_or("", |(_, text)| text))
 }
 
 /// How Sigma's logsources and fields are called in our records.

@@ -12,11 +12,13 @@ pub(crate) mod live;
 mod metrics;
 mod overview;
 mod pipeline;
+pub(crate) mod rules;
 mod sources;
+pub(crate) mod suppressions;
 mod throttle;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -34,7 +36,6 @@ pub(crate) use overview::{Overview, OverviewError, bucket_nanos, width};
 pub(crate) use sources::{OpenSource, SourcePlan, SourcesError};
 
 use crate::content;
-use crate::rulebook::Rulebook;
 use crate::state::{State, StateError};
 use accounts::Accounts;
 use inspect::Knowledge;
@@ -43,6 +44,8 @@ use ledger::Ledger;
 use live::Live;
 use metrics::Metrics;
 use pipeline::Outlets;
+use rules::Rules;
+use suppressions::Suppressions;
 
 /// How often sessions are swept and finished segments of the log forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -90,6 +93,8 @@ pub(crate) struct Plan<'p> {
     /// The zone of times that come without one.
     pub zone: TimeZone,
     pub sources: SourcePlan,
+    /// Rules beside the built-in ones.
+    pub rules: Vec<PathBuf>,
 }
 
 /// The running platform.
@@ -104,7 +109,8 @@ pub(crate) struct Platform {
     metrics: Arc<Metrics>,
     /// What the sources count, to be shown in the metrics.
     counters: OnceLock<Vec<(SourceId, Arc<Counters>)>>,
-    rules: usize,
+    pub rules: Arc<Rules>,
+    pub suppressions: Arc<Suppressions>,
     started: Instant,
     phase: AtomicU8,
     stop: watch::Sender<bool>,
@@ -126,8 +132,7 @@ impl Platform {
     /// [`StartError`] names what cannot be opened.
     pub(crate) async fn start(plan: Plan<'_>) -> Result<(Arc<Self>, Tasks), StartError> {
         let catalog = content::catalog().map_err(|error| StartError::Content(error.into()))?;
-        let rulebook = Rulebook::load(&[]).map_err(StartError::Content)?;
-        rulebook.complain();
+        let rules = Arc::new(Rules::start(plan.rules).map_err(StartError::Content)?);
         let state = State::open(&plan.data_dir.join("state.sqlite")).await?;
         let lake = Arc::new(Lake::open(LakeConfig::at(plan.data_dir.join("lake"))).await?);
 
@@ -142,10 +147,17 @@ impl Platform {
             metrics: Arc::default(),
             grouping: Arc::new(Grouping::default()),
         };
+        let suppressions = Arc::new(Suppressions::open(state.clone()).await?);
         let (live, metrics) = (Arc::clone(&outlets.live), Arc::clone(&outlets.metrics));
         let pipeline = pipeline::start(
             queue,
-            Knowledge { catalog: Arc::clone(&catalog), engine: rulebook.engine, zone: plan.zone },
+            Knowledge {
+                catalog: Arc::clone(&catalog),
+                engine: Arc::clone(&rules.current().engine),
+                rules: Arc::clone(&rules),
+                suppressions: Arc::clone(&suppressions),
+                zone: plan.zone,
+            },
             outlets,
         )
         .map_err(StartError::Thread)?;
@@ -159,7 +171,8 @@ impl Platform {
             live,
             metrics,
             counters: OnceLock::new(),
-            rules: rulebook.loaded,
+            rules: Arc::clone(&rules),
+            suppressions,
             started: Instant::now(),
             phase: AtomicU8::new(Phase::Starting as u8),
             stop: watch::Sender::new(false),
@@ -168,6 +181,7 @@ impl Platform {
             tokio::spawn(replay(Arc::clone(&platform), applied)),
             tokio::spawn(tick(Arc::clone(&platform))),
             tokio::spawn(sweep(Arc::clone(&platform))),
+            tokio::spawn(rules.watch()),
         ];
         let sources = sources::open(&platform, plan.sources).await?;
         let counters = sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters)));
@@ -191,7 +205,7 @@ impl Platform {
 
     /// How many rules are loaded.
     pub(crate) fn rule_count(&self) -> usize {
-        self.rules
+        self.rules.current().loaded
     }
 
     /// Metrics as Prometheus reads them.

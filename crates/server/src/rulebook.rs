@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use wanglou_detect::{Diagnostic, DiagnosticSeverity, Engine, FailedRule, Processing, compile_with, rules};
+use wanglou_detect::{
+    Diagnostic, DiagnosticSeverity, Engine, FailedRule, Processing, RuleFile, compile_with, rules,
+};
 
 use crate::content;
 use crate::scan::output::visible;
@@ -56,8 +58,37 @@ impl Rulebook {
             let shown: Vec<_> = texts.iter().flat_map(|text| text.lines()).map(visible).collect();
             anyhow::bail!("the rules cannot be processed\n{}", shown.join("\n"));
         }
-        let (files, mut diagnostics) =
+        let (files, diagnostics) =
             if paths.is_empty() { (content::rules(), Vec::new()) } else { rules::read(paths) };
+        Self::compile(&files, diagnostics, &processing)
+    }
+
+    /// Reads and compiles the built-in rules and those under these paths.
+    ///
+    /// # Errors
+    /// As [`Rulebook::load`].
+    pub(crate) fn load_with_built_in(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut files = content::rules();
+        let (more, diagnostics) = rules::read(paths);
+        files.extend(more);
+        Self::compile(&files, diagnostics, &Processing::default())
+    }
+
+    /// Why these rules must not take the place of others: nothing loads, or a path cannot be read, so that rules which
+    /// are only out of reach would be switched off.
+    pub(crate) fn unusable(&self) -> Option<String> {
+        if self.loaded == 0 {
+            return Some("no rule loads".to_owned());
+        }
+        let unread = self.diagnostics.iter().find(|diagnostic| diagnostic.code == "E001")?;
+        Some(format!("`{}` cannot be read: {}", unread.file, unread.message))
+    }
+
+    fn compile(
+        files: &[RuleFile],
+        mut diagnostics: Vec<Diagnostic>,
+        processing: &Processing,
+    ) -> anyhow::Result<Self> {
         let unread = diagnostics.iter().map(|diagnostic| FailedRule {
             file: diagnostic.file.clone(),
             rule_id: None,
@@ -66,7 +97,7 @@ impl Rulebook {
         });
         let mut failed: Vec<FailedRule> = unread.collect();
         let taxonomy = content::taxonomy().context("the built-in taxonomy is wrong")?;
-        let compilation = compile_with(&files, &taxonomy, &processing);
+        let compilation = compile_with(files, &taxonomy, processing);
         failed.extend(compilation.failed);
         diagnostics.extend(compilation.diagnostics);
         Ok(Self { engine: Arc::new(compilation.engine), loaded: compilation.loaded, failed, diagnostics })

@@ -31,8 +31,9 @@ use std::time::Instant;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use wanglou_detect::Engine;
+use wanglou_detect::suppress::{self, Suppressor};
 use wanglou_ingest::{Discovery, FileReport, Input, Reader};
-use wanglou_model::Severity;
+use wanglou_model::{Finding, Severity, Timestamp};
 
 pub(crate) use findings::{Findings, Keep};
 pub(crate) use interrupt::Interrupt;
@@ -52,6 +53,12 @@ pub(crate) struct Scan {
     pub discovery: Discovery,
     /// How many threads read.
     pub threads: NonZeroUsize,
+    /// What hides findings.
+    pub suppressions: Vec<Suppressor>,
+    /// Whether hidden findings are shown, as suppressed.
+    pub show_suppressed: bool,
+    /// Findings that were hidden.
+    pub suppressed: AtomicUsize,
     /// Milder findings are left out.
     pub min_level: Severity,
     /// The zone of log times that name none.
@@ -114,6 +121,17 @@ pub(crate) fn run(scan: &Scan) -> std::io::Result<Outcome> {
         interrupted: interrupt.is_set(),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+impl Scan {
+    /// Notes which suppressions were considered; says whether the finding is left out, which is counted.
+    fn hides(&self, finding: &mut Finding) -> bool {
+        if self.suppressions.is_empty() || !suppress::apply(&self.suppressions, finding, Timestamp::now()) {
+            return false;
+        }
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+        !self.show_suppressed
+    }
 }
 
 /// The inputs with their numbers, the largest first: the last ones to end are then small.

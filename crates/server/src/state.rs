@@ -11,6 +11,7 @@ mod findings;
 mod incidents;
 mod migrations;
 mod sources;
+mod suppressions;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) use detections::{Applied, BatchOutcome, DeadFrame};
 pub(crate) use findings::{FindingQuery, FindingRow, FindingSums};
 pub(crate) use incidents::{ChangeError, IncidentChange, IncidentQuery, IncidentSums};
 pub(crate) use sources::SourceRow;
+pub(crate) use suppressions::{SuppressedQuery, SuppressionRow};
 
 /// Connections to the database: readers run beside one writer.
 const MAX_CONNECTIONS: u32 = 8;

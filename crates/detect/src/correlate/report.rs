@@ -96,6 +96,7 @@ fn outline(engine: &Engine, plan: &Plan, hit: &Hit, fed: &Fed, reached: Reached)
         direction: hit.tail.direction,
         outcome: hit.tail.outcome,
         outcome_proof: hit.tail.outcome_proof.clone(),
+        suppressions: Vec::new(),
     }
 }
 

@@ -36,6 +36,20 @@ pub fn compile_with(files: &[RuleFile], taxonomy: &Taxonomy, processing: &Proces
     compiler.build(taxonomy)
 }
 
+/// The detection rules that can be read, filters not applied, each with the index of its file.
+pub(crate) fn parsed_rules(files: &[RuleFile]) -> Vec<(usize, Rule)> {
+    let processing = Processing::default();
+    let mut compiler = Compiler::new(files, &processing);
+    for (index, file) in files.iter().enumerate() {
+        compiler.read(index, file);
+    }
+    let folded = |mut placed: Placed<Rule>| {
+        placed.document.detection.fold();
+        (placed.file, placed.document)
+    };
+    compiler.rules.into_iter().map(folded).collect()
+}
+
 /// A document and the file it stands in.
 struct Placed<T> {
     file: usize,
@@ -227,10 +241,11 @@ impl<'f> Compiler<'f> {
                 let message = format!("the taxonomy knows no records of logsource `{}`", rule.logsource);
                 self.warn(file, &rule.header, &diagnostic::UNKNOWN_LOGSOURCE, message);
             }
+            let info = RuleInfo { logsource: rule.logsource.to_string(), ..rule.header.info.clone() };
             let mut detection = rule.detection;
             detection.fold();
             builder.add(&rule.logsource, detection);
-            infos.push(Arc::new(rule.header.info.clone()));
+            infos.push(Arc::new(info));
             headers.push((file, rule.header));
         }
         let (plans, silent) = self.correlate(&headers, &mut infos, &mut builder);
@@ -376,6 +391,7 @@ fn restrict(rule: &mut Rule, filter: &Filter) {
     rule.detection.join(&filter.detection, false);
     let info = &mut rule.header.info;
     info.version = sigma::digest(&[&info.version, &filter.header.info.version]);
+    info.filters.push(filter.header.info.title.clone());
 }
 
 /// A correlation's version covers what it counts: when a base rule changes, its findings are new ones.

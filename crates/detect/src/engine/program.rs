@@ -25,6 +25,8 @@ pub(super) struct Program {
     pub(super) logsources: Vec<Source>,
     /// By route: the logsources that it belongs to.
     pub(super) routes: Vec<Vec<u32>>,
+    /// By route: the logsource that its records belong to, for people.
+    pub(super) route_names: Vec<String>,
     pub(super) rules: Vec<Body>,
 }
 
@@ -310,6 +312,7 @@ impl<'t> ProgramBuilder<'t> {
         };
         let columns = self.columns.into_iter().map(build).collect();
         Program {
+            route_names: self.routes.iter().map(|route| route.logsource.to_string()).collect(),
             router: Router::new(self.taxonomy, &self.routes),
             tables: Format::ALL.iter().map(|format| PathTable::for_format(*format, &mappings)).collect(),
             columns,

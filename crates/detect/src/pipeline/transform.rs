@@ -282,6 +282,7 @@ fn split_hashes(
             items.push(Item {
                 field,
                 key: Arc::clone(&key),
+                mark: template.mark,
                 tests,
                 selection: Arc::clone(&template.selection),
             });

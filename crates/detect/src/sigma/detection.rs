@@ -233,7 +233,7 @@ impl Builder<'_, '_> {
             let message = format!("the rule has more than {MAX_TESTS} values");
             return Err(self.reporter.report(&diagnostic::LIMIT, key.mark, message));
         }
-        let place = Place { selection, key: key.text.as_str().into(), field: modified.field };
+        let place = Place { selection, key: key.text.as_str().into(), mark: key.mark, field: modified.field };
         let expr = if modified.all {
             let all =
                 alternatives.into_iter().map(|alternative| self.any(&place, vec![alternative])).collect();
@@ -270,6 +270,7 @@ impl Builder<'_, '_> {
             selection: Arc::clone(place.selection),
             field: (!place.field.is_empty()).then(|| place.field.into()),
             key: Arc::clone(&place.key),
+            mark: place.mark,
             tests,
         });
         Expr::Item(self.items.len() - 1)
@@ -280,6 +281,7 @@ impl Builder<'_, '_> {
 struct Place<'a> {
     selection: &'a Arc<str>,
     key: Arc<str>,
+    mark: Mark,
     field: &'a str,
 }
 

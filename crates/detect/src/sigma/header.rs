@@ -52,6 +52,8 @@ pub(crate) fn read(
         references: texts(root.get("references")),
         author: text("author").unwrap_or_default(),
         file: reporter.file().to_owned(),
+        logsource: String::new(),
+        filters: Vec::new(),
     };
     Ok(Header { name, info, mark })
 }

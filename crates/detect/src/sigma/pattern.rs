@@ -194,6 +194,30 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Which part of a text that has this form is asked for: from the first letter that the pattern names to the last.
+    pub(crate) fn locate(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        let mut runs = self.pieces.split(|piece| *piece == Piece::Any);
+        let first = runs.next()?;
+        let mut rest = after_run(first, text)?;
+        let mut start = (!first.is_empty()).then_some(0);
+        let mut end = text.len() - rest.len();
+        let Some(last) = runs.next_back() else { return rest.is_empty().then_some(0..text.len()) };
+        for run in runs {
+            let (skipped, tail) = place_run(run, rest)?;
+            start = start.or(Some(end + skipped));
+            end = text.len() - tail.len();
+            rest = tail;
+        }
+        if !last.is_empty() {
+            let before = before_run(last, rest)?;
+            start = start.or(Some(text.len() - rest.len() + before.len()));
+            end = text.len();
+        }
+        Some(start.unwrap_or(0)..end)
+    }
+}
+
 /// What follows a run of literals and `?` at the beginning of the text.
 fn after_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
     run.iter().try_fold(text, |rest, piece| match piece {
@@ -208,14 +232,19 @@ fn after_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
 
 /// What follows the first place where the run stands.
 fn find_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
+    place_run(run, text).map(|(_, tail)| tail)
+}
+
+/// How many bytes stand before the first place where the run stands, and what follows it.
+fn place_run<'t>(run: &[Piece], text: &'t str) -> Option<(usize, &'t str)> {
     if let [Piece::Literal(literal)] = run {
         let at = memchr::memmem::find(text.as_bytes(), literal.as_bytes())?;
-        return text.get(at + literal.len()..);
+        return Some((at, text.get(at + literal.len()..)?));
     }
     let mut rest = text;
     loop {
         if let Some(tail) = after_run(run, rest) {
-            return Some(tail);
+            return Some((text.len() - rest.len(), tail));
         }
         let mut chars = rest.chars();
         chars.next()?;
@@ -224,15 +253,19 @@ fn find_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
 }
 
 fn ends_with_run(run: &[Piece], text: &str) -> bool {
-    let stripped = run.iter().rev().try_fold(text, |rest, piece| match piece {
+    before_run(run, text).is_some()
+}
+
+/// What stands before the run, when the text ends with it.
+fn before_run<'t>(run: &[Piece], text: &'t str) -> Option<&'t str> {
+    run.iter().rev().try_fold(text, |rest, piece| match piece {
         Piece::Literal(literal) => rest.strip_suffix(literal.as_str()),
         Piece::Dash => rest.strip_suffix(is_dash),
         Piece::One | Piece::Any => {
             let mut chars = rest.chars();
             chars.next_back().map(|_| chars.as_str())
         }
-    });
-    stripped.is_some()
+    })
 }
 
 #[cfg(test)]

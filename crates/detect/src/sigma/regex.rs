@@ -78,6 +78,11 @@ impl Regex {
         self.matcher.is_match(text)
     }
 
+    /// Where the expression matches first.
+    pub(crate) fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        self.matcher.find(text).map(|found| found.range())
+    }
+
     /// Folded texts of which one stands in the folded form of every text that matches; empty when none is known.
     pub(crate) fn required(&self) -> &[String] {
         &self.required

@@ -5,6 +5,7 @@
     reason = "helpers of tests stop where something is missing, as tests do"
 )]
 
+mod authoring;
 mod corpora;
 mod correlation;
 mod decisions;

@@ -11,7 +11,7 @@ use wanglou_model::{
 
 use crate::support::{compiled, record_of};
 
-fn finding(class_uid: u32, attributes: &[(&str, Value<'_>)]) -> Finding {
+pub(crate) fn finding(class_uid: u32, attributes: &[(&str, Value<'_>)]) -> Finding {
     let rule =
         "title: t\nid: r\nlevel: high\nlogsource: {product: test}\ndetection: {s: {a: 1}, condition: s}\n";
     let engine = compiled(&[rule], &Taxonomy::default()).engine;

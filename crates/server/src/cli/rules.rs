@@ -1,4 +1,12 @@
-//! `wanglou rules`: checks Sigma rules.
+//! `wanglou rules`: checks, explains, tests and measures Sigma rules.
+
+mod backtest;
+mod coverage;
+mod explain;
+mod lint;
+mod pages;
+mod records;
+mod samples;
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -12,7 +20,7 @@ use super::{ExitStatus, offline};
 use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::visible;
 
-/// Checks Sigma rules and lists those that load 检查与列出规则
+/// Checks, explains, tests and lists Sigma rules 检查、解释、测试与列出规则
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,6 +31,11 @@ pub(crate) struct Args {
 enum Command {
     Check(CheckArgs),
     List(ListArgs),
+    Explain(explain::Args),
+    Test(samples::Args),
+    Lint(lint::Args),
+    Coverage(coverage::Args),
+    Backtest(backtest::Args),
 }
 
 /// Says for each rule that fails why and where 检查规则，逐条说明错误的位置、原因与改法
@@ -30,10 +43,13 @@ enum Command {
 #[command(after_help = EXAMPLES)]
 struct CheckArgs {
     /// Rules to check: folders, files or zips
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     processing: ProcessingArgs,
+    /// Show what a code such as E015 means, with an example, instead
+    #[arg(long, value_name = "CODE", conflicts_with = "paths")]
+    explain: Option<String>,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
@@ -44,10 +60,14 @@ Examples:
   wanglou rules check my-rules/
   wanglou rules check --format json sigma.zip
   wanglou rules check --pipeline our-fields.yml --placeholders our-names.yml sigma/
+  wanglou rules check --explain E015
 
 Exit codes: 0 all rules load, 1 some rule fails, 2 some input unreadable, 64 wrong usage.";
 
-/// How the result of a check is shown.
+/// What a sub-command has to say: how it ended, and whether that could be written.
+type Said = (ExitStatus, io::Result<()>);
+
+/// How a result is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum CheckFormat {
     /// For reading
@@ -76,6 +96,9 @@ struct Report<'r> {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut out = BufWriter::new(io::stdout());
     let (status, written) = match args.command {
+        Command::Check(CheckArgs { explain: Some(code), .. }) => {
+            (ExitStatus::CLEAN, writeln!(out, "{}", pages::page(&code)?))
+        }
         Command::Check(args) => {
             let rulebook = Rulebook::load_processed(&args.paths, &args.processing)?;
             let written = match args.format {
@@ -89,6 +112,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             rulebook.complain();
             (ExitStatus::CLEAN, write_list(&rulebook, &mut out))
         }
+        Command::Explain(args) => explain::run(&args, &mut out)?,
+        Command::Test(args) => samples::run(&args, &mut out)?,
+        Command::Lint(args) => lint::run(&args, &mut out)?,
+        Command::Coverage(args) => coverage::run(&args, &mut out)?,
+        Command::Backtest(args) => backtest::run(&args, &mut out)?,
     };
     offline::unless_closed(written.and_then(|()| out.flush())).context("cannot write to standard output")?;
     Ok(status)

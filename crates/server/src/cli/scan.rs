@@ -2,13 +2,15 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use anyhow::Context;
+use wanglou_detect::suppress::{self, Suppressor};
 use wanglou_model::Severity;
 
-use super::{ExitStatus, offline};
+use super::{ExitStatus, UsageError, offline};
 use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::{self, Audience, Language, OutputFormat};
 use crate::scan::{self, Interrupt, Progress, Scan, Stats};
@@ -32,6 +34,12 @@ pub(crate) struct Args {
     rules: Vec<PathBuf>,
     #[command(flatten)]
     processing: ProcessingArgs,
+    /// Leave out findings that this YAML file answers for: a list of {rule, when, owner, reason, expires}
+    #[arg(long, value_name = "FILE")]
+    suppressions: Option<PathBuf>,
+    /// Show suppressed findings too, as such
+    #[arg(long, requires = "suppressions")]
+    show_suppressed: bool,
     /// How to show the findings
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     format: OutputFormat,
@@ -82,7 +90,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let discovery = wanglou_ingest::discover(&args.paths);
     let progress = Progress::of(discovery.inputs.iter().map(|input| input.bytes).sum());
-    let outcome = scan::run(&Scan {
+    let scan = Scan {
+        suppressions: args.suppressions.as_deref().map(suppressions).transpose()?.unwrap_or_default(),
+        show_suppressed: args.show_suppressed,
+        suppressed: AtomicUsize::new(0),
         engine: Arc::clone(&rulebook.engine),
         reader: offline::reader()?,
         discovery,
@@ -92,9 +103,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         keep: args.format.keep(),
         progress,
         interrupt,
-    })
-    .context("cannot keep what was found in a temporary file")?;
+    };
+    let outcome = scan::run(&scan).context("cannot keep what was found in a temporary file")?;
     outcome.journal.complain();
+    let suppressed = scan.suppressed.into_inner();
+    if suppressed > 0 {
+        let remedy = if args.show_suppressed { "" } else { "; --show-suppressed shows them" };
+        eprintln!("note: {suppressed} findings are suppressed{remedy}");
+    }
 
     let stats = Stats::of(&outcome, rulebook.loaded, &rulebook.failed);
     let audience = Audience {
@@ -120,6 +136,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         found: outcome.findings.worst().is_some_and(|worst| worst >= args.fail_level),
         unreadable: !outcome.journal.failed.is_empty(),
     })
+}
+
+/// Reads a file of suppressions.
+fn suppressions(path: &Path) -> anyhow::Result<Vec<Suppressor>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    suppress::read(&text).map_err(|error| UsageError(format!("`{}`: {error}", path.display())).into())
 }
 
 /// Chinese under a Chinese locale (POSIX.1 §8.2: the first of these that is set counts).

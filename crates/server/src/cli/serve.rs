@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Follows the files of this folder, as a source of this name [default name: folder:DIR] (repeatable)
     #[arg(long, value_name = "[NAME=]DIR")]
     watch: Vec<WatchFlag>,
+    /// Sigma rules beside the built-in ones: a folder, file or zip; read again when they change, or on SIGHUP (repeatable)
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
 }
 
 /// Runs the platform until it is told to stop.
@@ -57,6 +60,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             syslog_udp: args.syslog_udp,
             syslog_tcp: args.syslog_tcp,
             watch: args.watch,
+            rules: args.rules,
         },
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,7 +82,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let sources =
         SourcePlan { syslog_udp: config.syslog_udp, syslog_tcp: config.syslog_tcp, folders: config.folders };
-    let (platform, tasks) = Platform::start(Plan { data_dir, zone: config.zone.clone(), sources }).await?;
+    let (platform, tasks) =
+        Platform::start(Plan { data_dir, zone: config.zone.clone(), sources, rules: config.rules }).await?;
     let base = base_url(gate.address(), tls.is_some());
     announce(&platform, &base, tls.as_ref(), &tasks.sources).await?;
 
@@ -89,7 +94,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_graceful_shutdown(async move { _ = stopping.wait_for(|stop| *stop).await });
     let server = tokio::spawn(server.into_future());
 
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let rules = Arc::clone(&platform.rules);
+    let reloader = tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            rules.reload("SIGHUP").await;
+        }
+    });
     stop_signals.wait().await;
+    reloader.abort();
     tracing::info!("stopping: finishing what is under way");
     platform.stop();
     if tokio::time::timeout(FAREWELL, server).await.is_err() {

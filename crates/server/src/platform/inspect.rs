@@ -4,21 +4,27 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use wanglou_detect::{Correlator, Engine, RuleIndex, Scratch};
+use wanglou_detect::{Correlator, Engine, RuleIndex, Scratch, suppress};
 use wanglou_ingest::{Catalog, EventContext, FrameDecoder, normalize};
 use wanglou_lake::{Batch, LogPosition, Origin, StoredEvent};
-use wanglou_model::{Finding, Place, Record, TenantId};
+use wanglou_model::{Finding, Place, Record, TenantId, Timestamp};
 
 use super::decode::{Decoded, decode, is_blank, line_count};
+use super::rules::Rules;
+use super::suppressions::Suppressions;
 use crate::state::{BatchOutcome, DeadFrame};
 
 /// What is known of telemetry, shared by all that inspect it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Knowledge {
     /// The products and how to recognise them.
     pub catalog: Arc<Catalog>,
     /// The rules.
     pub engine: Arc<Engine>,
+    /// Where new ones come from.
+    pub rules: Arc<Rules>,
+    /// What hides findings.
+    pub suppressions: Arc<Suppressions>,
     /// The zone of times that come without one.
     pub zone: TimeZone,
 }
@@ -64,6 +70,9 @@ impl Inspector {
         batch: &Batch,
         decoded: Option<Decoded>,
     ) -> Inspected {
+        if let Some(engine) = self.knowledge.rules.take_pending() {
+            self.go_on_with(engine);
+        }
         let inspection = AssertUnwindSafe(|| {
             let decoded = decoded.unwrap_or_else(|| decode(&mut self.decoder, &batch.origin, &batch.frames));
             self.inspect_decoded(position, batch, decoded)
@@ -73,6 +82,13 @@ impl Inspector {
             *self = Self::new(self.knowledge.clone());
             give_up(position, batch)
         })
+    }
+
+    /// Takes other rules. Windows of correlations that did not change go on.
+    fn go_on_with(&mut self, engine: Arc<Engine>) {
+        self.scratch = engine.scratch();
+        self.correlator = self.correlator.adopt(Arc::clone(&engine));
+        self.knowledge.engine = engine;
     }
 
     fn inspect_decoded(&mut self, position: LogPosition, batch: &Batch, decoded: Decoded) -> Inspected {
@@ -92,6 +108,10 @@ impl Inspector {
             };
             events.push(self.detect(&record, context, place(batch, frame), &mut outcome.findings));
         }
+        let suppressors = self.knowledge.suppressions.active();
+        let now = Timestamp::now();
+        let is_hidden = |finding: &mut Finding| suppress::apply(&suppressors, finding, now);
+        outcome.suppressed = outcome.findings.extract_if(.., is_hidden).collect();
         outcome.rejected = decoded
             .rejected
             .into_iter()
@@ -132,6 +152,7 @@ fn empty_outcome(position: LogPosition, batch: &Batch) -> BatchOutcome {
         events: 0,
         rejected: Vec::new(),
         findings: Vec::new(),
+        suppressed: Vec::new(),
     }
 }
 

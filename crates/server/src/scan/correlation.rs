@@ -98,7 +98,10 @@ pub(super) fn run(
         event.arrival = now;
         let place = Place { file: file.to_string(), record: entry.number };
         correlator.observe(&entry.hits, &record, &event, Some(&place), &mut found);
-        for finding in found.drain(..).filter(|finding| finding.severity >= scan.min_level) {
+        for mut finding in found.drain(..).filter(|finding| finding.severity >= scan.min_level) {
+            if scan.hides(&mut finding) {
+                continue;
+            }
             if let Some((finding, rank)) = open.take(finding, entry.rank) {
                 findings.push(Prepared::new(finding, scan.keep), rank)?;
             }

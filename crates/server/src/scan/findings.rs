@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use wanglou_model::{
-    Correlated, Direction, Entity, Evidence, Finding, FindingUid, Outcome, RuleInfo, Severity, Timestamp,
+    Considered, Correlated, Direction, Entity, Evidence, Finding, FindingUid, Outcome, RuleInfo, Severity,
+    Timestamp,
 };
 
 use super::Summary;
@@ -61,6 +62,7 @@ struct Stored {
     direction: Direction,
     outcome: Outcome,
     outcome_proof: String,
+    suppressions: Vec<Considered>,
 }
 
 /// A finding made ready for [`Findings::push`], outside the lock.
@@ -191,6 +193,7 @@ impl Stored {
             direction: finding.direction,
             outcome: finding.outcome,
             outcome_proof: finding.outcome_proof,
+            suppressions: finding.suppressions,
         }
     }
 
@@ -209,6 +212,7 @@ impl Stored {
             direction: self.direction,
             outcome: self.outcome,
             outcome_proof: self.outcome_proof,
+            suppressions: self.suppressions,
         }
     }
 }

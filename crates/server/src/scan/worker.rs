@@ -78,7 +78,10 @@ impl<'s> Worker<'s> {
                 continue;
             }
             let place = Place { file: file.to_string(), record: number };
-            let finding = engine.finding(hit, record, &event, Some(place));
+            let mut finding = engine.finding(hit, record, &event, Some(place));
+            if self.scan.hides(&mut finding) {
+                continue;
+            }
             let prepared = Prepared::new(finding, self.scan.keep);
             self.collected.lock().findings.push(prepared, rank)?;
             self.scan.progress.found();

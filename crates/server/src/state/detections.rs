@@ -16,7 +16,7 @@ use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Times
 
 use super::entity::{applied_batch, finding};
 use super::findings::parse;
-use super::{State, StateError, from_sql, incidents, to_sql};
+use super::{State, StateError, from_sql, incidents, suppressions, to_sql};
 
 /// Silence after which a finding of the same rule about the same things is a new one.
 const FOLD_WINDOW_NANOS: i64 = 3_600 * 1_000_000_000;
@@ -38,6 +38,8 @@ pub(crate) struct BatchOutcome {
     /// Lines that could not be read.
     pub rejected: Vec<DeadFrame>,
     pub findings: Vec<Finding>,
+    /// Findings that a suppression hides.
+    pub suppressed: Vec<Finding>,
 }
 
 /// A line that could not be read.
@@ -74,6 +76,9 @@ impl State {
             }
             rows::count(&transaction, outcome).await?;
             rows::bury(&transaction, outcome).await?;
+            for finding in &outcome.suppressed {
+                suppressions::hide(&transaction, finding, now).await?;
+            }
             for finding in &outcome.findings {
                 desk.take_in(finding, grouping, now).await?;
             }

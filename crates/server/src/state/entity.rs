@@ -267,3 +267,50 @@ pub(crate) mod audit {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// Suppressions. `body` is the whole [`wanglou_detect::suppress::Suppression`].
+pub(crate) mod suppression {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "suppressions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub created_at: i64,
+        pub created_by: String,
+        pub revoked_at: Option<i64>,
+        pub revoked_by: Option<String>,
+        /// Findings that it has hidden.
+        pub hidden: i64,
+        pub last_hidden_at: Option<i64>,
+        #[sea_orm(column_type = "Text")]
+        pub body: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Findings that a suppression hides.
+pub(crate) mod suppressed_finding {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "suppressed_findings")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub uid: String,
+        pub suppression_id: String,
+        pub last_seen: i64,
+        #[sea_orm(column_type = "Text")]
+        pub body: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

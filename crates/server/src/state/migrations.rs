@@ -1,6 +1,7 @@
 //! The one list of migrations: append only, never edited after release.
 
 mod m20261122_000001_first;
+mod m20261125_000010_suppressions;
 
 use sea_orm_migration::prelude::*;
 
@@ -10,6 +11,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_first::Migration)]
+        vec![Box::new(m20261122_000001_first::Migration), Box::new(m20261125_000010_suppressions::Migration)]
     }
 }

@@ -12,4 +12,5 @@ mod crash;
 mod door;
 mod first_day;
 mod harness;
+mod rules;
 mod sources;

@@ -23,6 +23,8 @@ fn finding(event: u128, seconds: i64, address: &str) -> Finding {
         references: Vec::new(),
         author: String::new(),
         file: "rule.yml".into(),
+        logsource: String::new(),
+        filters: Vec::new(),
     };
     let (event, time) = (EventUid::from_u128(event), Timestamp::from_secs(seconds));
     Finding {
@@ -46,6 +48,7 @@ fn finding(event: u128, seconds: i64, address: &str) -> Finding {
         direction: Direction::Unknown,
         outcome: Outcome::Unknown,
         outcome_proof: String::new(),
+        suppressions: Vec::new(),
     }
 }
 
@@ -59,6 +62,7 @@ fn outcome(offset: u64, findings: Vec<Finding>) -> BatchOutcome {
         events: 9,
         rejected: vec![DeadFrame { frame: vec![b'x'; 10_000].into(), reason: "unreadable".into() }],
         findings,
+        suppressed: Vec::new(),
     }
 }
 
