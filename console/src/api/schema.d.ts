@@ -279,6 +279,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the rules with what they found in the last 30 days. */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads the rules again. The new ones are in use from the next batch on, unless nothing of them loads. */
+        post: operations["reload_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -373,6 +407,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/suppressions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the suppressions. */
+        get: operations["list_suppressions"];
+        put?: never;
+        /** Makes a suppression. It hides findings from the next batch on; those that are there stay. */
+        post: operations["create_suppression"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows what a suppression would have hidden in the last 30 days; makes nothing. */
+        post: operations["preview_suppression"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a suppression back. What it has hidden stays to be seen. */
+        delete: operations["revoke_suppression"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/{id}/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what a suppression has hidden. */
+        get: operations["hidden_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -436,6 +539,29 @@ export interface components {
              */
             total: number;
         };
+        /** @description Something that is wrong with a rule file. */
+        DiagnosticEntry: {
+            /** @description Such as `E015`; `wanglou rules check --explain E015` says what it means. */
+            code: string;
+            /**
+             * Format: int32
+             * @description 1-based column in characters.
+             */
+            column: number;
+            /** @description The file. */
+            file: string;
+            /**
+             * Format: int32
+             * @description 1-based line; 0 for the file as a whole.
+             */
+            line: number;
+            /** @description What is wrong. */
+            message: string;
+            /** @description What to do. */
+            remedy: string;
+            /** @description `error` or `warning`. */
+            severity: string;
+        };
         /** @description How many findings are about a thing. */
         EntityCount: {
             /**
@@ -475,6 +601,17 @@ export interface components {
              */
             total: number;
         };
+        /** @description A rule that does not load. */
+        FailedEntry: {
+            /** @description The file it stands in. */
+            file: string;
+            /** @description Its id, if it has one. */
+            id?: string | null;
+            /** @description Why. */
+            reason: string;
+            /** @description Its title, if it has one. */
+            title?: string | null;
+        };
         /** @description A page of findings. */
         FindingPage: {
             /** @description OCSF Detection Findings (class 2004), newest first. `unmapped.incident` is the id of the incident. */
@@ -512,6 +649,11 @@ export interface components {
             uptime_s: number;
             /** @description The platform's version. */
             version: string;
+        };
+        /** @description Findings that a suppression has hidden. */
+        HiddenFindings: {
+            /** @description OCSF Detection Findings with `status_id` 3 (Suppressed), newest first, at most 500. */
+            findings: components["schemas"]["OcsfObject"][];
         };
         /** @description Counts over time. */
         Histogram: {
@@ -728,6 +870,28 @@ export interface components {
             /** @description 1 to 64 of: letters, digits, `-`, `_`, `.`. */
             name: string;
         };
+        /** @description A suppression to be. */
+        NewSuppression: {
+            /**
+             * Format: date-time
+             * @description From when on it hides nothing any more (RFC 3339).
+             */
+            expires: string;
+            /** @description Who answers for it. */
+            owner: string;
+            /** @description Why. */
+            reason: string;
+            /** @description Id of the rule; absent: of any rule, then there must be conditions. */
+            rule?: string | null;
+            /**
+             * @description What must hold, each by one of the values: `address`, `user`, `host`, `domain`, `file`, `process`, `hash` (also
+             *     with `actor.` or `target.` before it), `source`, `product`, `field.NAME`, `group.NAME`. `*` and `?` are
+             *     wildcards; addresses may be networks.
+             */
+            when?: {
+                [key: string]: string[];
+            };
+        };
         /** @description An OCSF object as it stands: attributes by name. */
         OcsfObject: {
             [key: string]: unknown;
@@ -818,6 +982,24 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description What came of reading the rules. */
+        ReloadEntry: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description How many of the rules in use's files are not. */
+            failed: number;
+            /** @description Whether the rules that were read are in use. */
+            in_use: boolean;
+            /** @description How many rules are in use. */
+            loaded: number;
+            /** @description Why not, when the ones before still are. */
+            refused?: string | null;
+            /** @description `start`, `SIGHUP`, `api` or `files`. */
+            trigger: string;
+        };
         /** @description How many findings a rule made. */
         RuleCount: {
             /**
@@ -833,6 +1015,52 @@ export interface components {
             title: string;
             /** @description Chinese title. */
             title_zh?: string | null;
+        };
+        /** @description A rule. */
+        RuleEntry: {
+            /** @description ATT&CK techniques and tactics by id. */
+            attack: string[];
+            /** @description The file it was read from. */
+            file: string;
+            /** @description Titles of the filters that restrict it. */
+            filters: string[];
+            /**
+             * Format: int64
+             * @description Findings of the last 30 days.
+             */
+            findings: number;
+            /** @description Its id. */
+            id: string;
+            /** @description `sigma` or `correlation`. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When it last found something, within the last 30 days.
+             */
+            last_hit?: string | null;
+            /** @description `informational` to `critical`. */
+            level: string;
+            /** @description What telemetry it speaks of. */
+            logsource: string;
+            /** @description `active`, or `silent`: it only feeds correlations. */
+            state: string;
+            /** @description Sigma status. */
+            status: string;
+            /** @description English title. */
+            title: string;
+            /** @description Chinese title, if it has one. */
+            title_zh?: string | null;
+        };
+        /** @description The rules in use. */
+        RuleList: {
+            /** @description What is wrong, in order of files and lines. */
+            diagnostics: components["schemas"]["DiagnosticEntry"][];
+            /** @description Those that do not, and why. */
+            failed: components["schemas"]["FailedEntry"][];
+            /** @description What came of the last time the rules were read. */
+            reloaded: components["schemas"]["ReloadEntry"];
+            /** @description Those that load. */
+            rules: components["schemas"]["RuleEntry"][];
         };
         /** @description Who is logged on. */
         SessionInfo: {
@@ -894,6 +1122,79 @@ export interface components {
             note?: string;
             /** @description Where it shall stand. */
             state: components["schemas"]["IncidentState"];
+        };
+        /** @description A suppression. */
+        SuppressionInfo: {
+            /**
+             * Format: date-time
+             * @description When it was made, and by whom.
+             */
+            created: string;
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            expires: string;
+            /**
+             * Format: int64
+             * @description Findings that it has hidden.
+             */
+            hidden: number;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it last hid one.
+             */
+            last_hidden?: string | null;
+            /** @description Who answers for it. */
+            owner: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it was taken back, and by whom.
+             */
+            revoked?: string | null;
+            revoked_by?: string | null;
+            /** @description The rule, if it is about one. */
+            rule?: string | null;
+            /** @description `active`, `expired` or `revoked`. */
+            state: string;
+            /** @description What must hold of a finding. */
+            when: {
+                [key: string]: string[];
+            };
+        };
+        /** @description All suppressions. */
+        SuppressionList: {
+            /** @description Newest first; expired and revoked ones too. */
+            suppressions: components["schemas"]["SuppressionInfo"][];
+        };
+        /** @description What a suppression would have hidden in the last 30 days. */
+        SuppressionPreview: {
+            /** @description Of which severity they are. */
+            by_severity: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Findings that were looked at: the newest 20,000 at most.
+             */
+            considered: number;
+            /**
+             * Format: int64
+             * @description For how many events these stand.
+             */
+            events: number;
+            /** @description The newest twenty, as OCSF Detection Findings. */
+            findings: components["schemas"]["OcsfObject"][];
+            /**
+             * Format: int64
+             * @description How many of them it would have hidden. One finding may stand for many events.
+             */
+            would_hide: number;
         };
         /** @description How many findings speak of a tactic. */
         TacticCount: {
@@ -1574,6 +1875,44 @@ export interface operations {
             };
         };
     };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+        };
+    };
+    reload_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReloadEntry"];
+                };
+            };
+        };
+    };
     who_am_i: {
         parameters: {
             query?: never;
@@ -1869,6 +2208,138 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_suppressions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionList"];
+                };
+            };
+        };
+    };
+    create_suppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSuppression"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionInfo"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_suppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSuppression"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressionPreview"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_suppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suppression */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hidden_findings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suppression */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HiddenFindings"];
                 };
             };
         };
