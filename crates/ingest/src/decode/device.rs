@@ -22,10 +22,8 @@ const MIN_BARE_PAIRS: usize = 4;
 #[must_use]
 pub fn recognises(line: &str) -> bool {
     let line = line.trim_start();
-    if line.starts_with("CEF:") || line.starts_with("LEEF:") {
-        return true;
-    }
-    pairs::shape(line).is_some_and(|shape| pairs::read(line, shape).nth(MIN_BARE_PAIRS - 1).is_some())
+    cef::recognises(line)
+        || pairs::shape(line).is_some_and(|shape| pairs::read(line, shape).nth(MIN_BARE_PAIRS - 1).is_some())
 }
 
 /// Reads a line without a syslog header.

@@ -21,11 +21,18 @@ const LEEF_HEADER: [&str; 5] =
 
 /// Reads the CEF or LEEF that stands in `text`, perhaps behind other words; false when there is none.
 pub fn decode(text: &str, fields: &mut FieldMap) -> bool {
-    let start = |mark: &str| text.find(mark).and_then(|at| text.get(at + mark.len()..));
-    if let Some(body) = start("CEF:").filter(|body| starts_version(body)) {
-        return cef(body, fields);
-    }
-    start("LEEF:").filter(|body| starts_version(body)).is_some_and(|body| leef(body, fields))
+    let start = |mark: &str| {
+        text.find(mark).and_then(|at| text.get(at + mark.len()..)).filter(|body| starts_version(body))
+    };
+    start("CEF:").is_some_and(|body| cef(body, fields))
+        || start("LEEF:").is_some_and(|body| leef(body, fields))
+}
+
+/// Whether a line begins with a whole header of CEF or LEEF.
+pub(super) fn recognises(line: &str) -> bool {
+    let body = |mark: &str| line.strip_prefix(mark).filter(|body| starts_version(body));
+    body("CEF:").is_some_and(|body| header::<7>(body).is_some())
+        || body("LEEF:").is_some_and(|body| header::<5>(body).is_some())
 }
 
 fn starts_version(body: &str) -> bool {
