@@ -66,6 +66,11 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Blank text as wide as what stands before the column, so that the caret points right also after tabs and Han text.
+/// YAML breaks lines at a lone carriage return too, and marks count so.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().flat_map(|line| line.split('\r')).collect()
+}
+
 fn indentation(line: &str, column: u32) -> String {
     let blank = |c: char| match c {
         '\t' => '\t',
@@ -193,7 +198,7 @@ pub(crate) struct Rejected;
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), rule_id: None, found: Vec::new() }
+        Self { file, lines: lines(text), rule_id: None, found: Vec::new() }
     }
 
     pub(crate) fn file(&self) -> &'a str {
