@@ -65,12 +65,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Blank text as wide as what stands before the column, so that the caret points right also after tabs and Han text.
 /// YAML breaks lines at a lone carriage return too, and marks count so.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().flat_map(|line| line.split('\r')).collect()
 }
 
+/// Blank text as wide as what stands before the column, so that the caret points right also after tabs and Han text.
 fn indentation(line: &str, column: u32) -> String {
     let blank = |c: char| match c {
         '\t' => '\t',
