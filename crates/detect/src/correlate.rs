@@ -2,12 +2,15 @@
 //!
 //! # Time
 //! Time is event time, but an event counts as no later than its arrival, so that no sender can move a window into the
-//! future. Events come out of order. A hit therefore waits for [`Limits::lateness_nanos`] after its arrival; what has
-//! waited is counted in order of event time, with everything that is older. Events whose delays differ by less than
-//! that are counted in the order in which they happened, in whatever order they came. The clock is the arrival of
-//! events, never the machine's: the same log gives the same findings, at whatever speed it is read. An event that
-//! comes later still is counted where it belongs if that is within a time span of the newest of its group (never for
-//! `temporal_ordered`, whose earlier steps have been forgotten); otherwise it is not, and [`Stats::late`] says so.
+//! future. Events come out of order. Where order matters a hit therefore waits for [`Limits::lateness_nanos`] after its
+//! arrival; what has waited is counted in order of event time, with everything that is older. Events whose delays
+//! differ by less than that are counted in the order in which they happened, in whatever order they came. Order matters
+//! to `temporal_ordered`, to upper bounds (`lt`, `lte`, `eq`, `neq`), to sums, means and percentiles, and to
+//! correlations of correlations; `event_count`, `value_count` and `temporal` with lower bounds alone are reached by
+//! more events in whatever order, so they count at once and raise with the event that completes them. The clock is the
+//! arrival of events, never the machine's: the same log gives the same findings, at whatever speed it is read. An event
+//! that comes later still is counted where it belongs if that is within a time span of the newest of its group (never
+//! for `temporal_ordered`, whose earlier steps have been forgotten); otherwise it is not, and [`Stats::late`] says so.
 //!
 //! # What is reached
 //! - A window holds the events of one time span, both ends included. An event that lacks a group-by field, or the
@@ -56,7 +59,7 @@ use rustc_hash::FxHashMap;
 use wanglou_model::{Event, Finding, Place, Record, Timestamp};
 
 use crate::{Engine, RuleIndex};
-use groups::{Episode, Group, GroupKey, Groups};
+use groups::{Episode, Group, Groups};
 use hit::{Fed, Hit, Observed, Reader};
 pub use snapshot::{SnapshotError, seal};
 pub(crate) use window::Terms;
@@ -74,6 +77,15 @@ pub(crate) struct Plan {
     /// The names of the group-by fields.
     pub(crate) group_by: Vec<String>,
     pub(crate) terms: Terms,
+    /// Its events are counted in their order, after waiting for late ones.
+    pub(crate) waits: bool,
+}
+
+impl Plan {
+    /// The plans that it counts.
+    pub(crate) fn vias(&self) -> impl Iterator<Item = u32> + '_ {
+        self.feeds.values().flatten().filter_map(|feed| feed.via)
+    }
 }
 
 /// Where a correlation finds its fields in the events of one rule.
@@ -192,15 +204,30 @@ impl Correlator {
         let time = event.time.nanos().min(event.arrival.nanos());
         let observed = Observed { hits, record, event, place, time };
         let rules = &self.rules;
-        let wants = |plan: u32, key: &GroupKey| {
-            let group = rules.get(plan as usize).and_then(|groups| groups.get(key));
-            group.is_none_or(|group| group.episode.is_none() && group.window.wants_evidence())
+        let wants = |fed: &Fed| {
+            let (Some(groups), Some(plan)) =
+                (rules.get(fed.plan as usize), engine.plans().get(fed.plan as usize))
+            else {
+                return false;
+            };
+            groups.get(&fed.key).is_none_or(|group| {
+                group.episode.is_none() && group.window.wants_evidence(fed.value, time, &plan.terms)
+            })
         };
-        let Some(hit) = self.reader.read(&engine, &observed, wants) else { return };
-        if self.limits.lateness_nanos <= 0 {
-            return self.count(&engine, &hit, out);
+        let Some(mut hit) = self.reader.read(&engine, &observed, wants) else { return };
+        let mut waiting = Vec::new();
+        if self.limits.lateness_nanos > 0 {
+            let waits = |fed: &mut Fed| engine.plans().get(fed.plan as usize).is_some_and(|plan| plan.waits);
+            waiting = hit.feeds.extract_if(.., waits).collect();
+        }
+        let found = out.len();
+        self.count(&engine, &hit, out);
+        out.iter_mut().skip(found).for_each(|finding| observed.tail().complete(finding));
+        if waiting.is_empty() {
+            return;
         }
         let at = hit.at();
+        let hit = Hit { tail: Some(observed.tail()), feeds: waiting, ..hit };
         if self.waiting.insert(at, hit).is_none() {
             self.until.push_back((self.clock.saturating_add(self.limits.lateness_nanos), at));
         }
@@ -227,10 +254,10 @@ impl Correlator {
         }
     }
 
-    /// When the hits that wait will have waited long enough, by the clock.
+    /// When the first of the hits that wait will have waited long enough, by the clock.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
-        self.until.back().map(|(until, _)| Timestamp::from_nanos(*until))
+        self.until.front().map(|(until, _)| Timestamp::from_nanos(*until))
     }
 
     /// Waits no longer: gives the findings of all hits.

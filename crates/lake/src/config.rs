@@ -27,6 +27,9 @@ pub struct LakeConfig {
     pub query_time: Duration,
     /// What to do when the log turns out to be damaged.
     pub on_damage: OnDamage,
+    /// Segments up to this one are deleted once their events are in the table. Later ones stay, to be given by
+    /// [`Lake::replay`](crate::Lake::replay) again, until [`Lake::release`](crate::Lake::release) lets them go.
+    pub released: u64,
 }
 
 impl LakeConfig {
@@ -43,6 +46,7 @@ impl LakeConfig {
             query_memory_bytes: 512 << 20,
             query_time: Duration::from_secs(30),
             on_damage: OnDamage::Refuse,
+            released: u64::MAX,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The one idea: the events of a segment are here until the moment its files are in the list that searches use, and
 //! both change under one lock. A search therefore sees every event once, whenever it starts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -54,6 +54,8 @@ struct State {
     bytes: usize,
     committed: u64,
     files: FileList,
+    /// Batches appended in this process whose turn has not come.
+    turns: BTreeSet<LogPosition>,
 }
 
 #[derive(Default)]
@@ -79,8 +81,19 @@ pub(crate) struct FreshStats {
 
 impl Fresh {
     pub(crate) fn new(limit_bytes: usize, committed: u64, files: FileList) -> Self {
-        let state = State { segments: BTreeMap::new(), bytes: 0, committed, files };
+        let state = State { segments: BTreeMap::new(), bytes: 0, committed, files, turns: BTreeSet::new() };
         Self { state: Mutex::new(state), limit_bytes, room: Notify::new(), ready: Notify::new() }
+    }
+
+    /// What was appended so far was so before this process: it has no turn.
+    pub(crate) fn begin_turns(&self) {
+        self.state.lock().turns.clear();
+    }
+
+    /// Whether the batch at `at` is the first whose turn has not come; now it has.
+    pub(crate) fn take_turn(&self, at: LogPosition) -> bool {
+        let turns = &mut self.state.lock().turns;
+        turns.first() == Some(&at) && turns.pop_first().is_some()
     }
 
     /// Whether the batch at `at` may be stored now.
@@ -196,6 +209,7 @@ impl Fresh {
 impl Observer for Fresh {
     fn appended(&self, at: LogPosition) {
         let mut state = self.state.lock();
+        state.turns.insert(at);
         if at.segment > state.committed {
             let segment = state.segments.entry(at.segment).or_default();
             segment.batches.insert(at.offset, false);

@@ -15,7 +15,7 @@ use crate::fresh::{Admission, Fresh};
 use crate::provider::FileList;
 use crate::search::Searcher;
 use crate::table::EventTable;
-use crate::wal::{Wal, WalOptions};
+use crate::wal::{Bounds, Wal, WalOptions};
 use crate::{
     Appended, Batch, Bucket, Buckets, Hit, LakeConfig, LakeError, LogPosition, Page, Query, StoredEvent,
     WalError, parquet,
@@ -39,8 +39,14 @@ struct Inner {
     fresh: Arc<Fresh>,
     table: Mutex<EventTable>,
     searcher: Searcher,
-    /// The last log segment that was in the table when the lake was opened.
-    committed_at_open: u64,
+    /// The last log segment that was deleted when the lake was opened.
+    retired_at_open: u64,
+    /// Segments up to this one may be deleted when they are in the table.
+    released: AtomicU64,
+    /// The last log segment that is in the table.
+    committed: AtomicU64,
+    /// The last that was deleted. Held while segments are deleted.
+    retired: Mutex<u64>,
     closing: AtomicBool,
     failed_commits: AtomicU64,
     table_version: AtomicU64,
@@ -94,17 +100,23 @@ impl Lake {
         let committed = table.committed();
         let files = FileList::new(table.dir(), table.files());
         let fresh = Arc::new(Fresh::new(config.fresh_bytes, committed, files));
+        let retired = committed.min(config.released);
         let wal = {
             let (dir, options, fresh) = (config.dir.join("wal"), wal_options(&config), Arc::clone(&fresh));
-            blocking(move || Wal::open(&dir, options, committed, fresh)).await??
+            let bounds = Bounds { committed, retired };
+            blocking(move || Wal::open(&dir, options, bounds, fresh)).await??
         };
+        fresh.begin_turns();
         let inner = Arc::new(Inner {
             wal: Arc::new(wal),
             fresh,
             table_version: AtomicU64::new(table.version()),
             table: Mutex::new(table),
             searcher: Searcher::new(&config, &spill)?,
-            committed_at_open: committed,
+            retired_at_open: retired,
+            released: AtomicU64::new(config.released),
+            committed: AtomicU64::new(committed),
+            retired: Mutex::new(retired),
             closing: AtomicBool::new(false),
             failed_commits: AtomicU64::new(0),
             last_failure: parking_lot::Mutex::new(None),
@@ -126,10 +138,39 @@ impl Lake {
         Ok(self.inner.wal.append(&batch).await?)
     }
 
-    /// The batches that were durable and not in the table when the lake was opened, in order. They are read from
-    /// disk as the iterator goes on. Each must be decoded and stored, even when it holds no event.
+    /// The batches that were durable when the lake was opened and not in the table, or not released, in order. They
+    /// are read from disk as the iterator goes on. Each must be decoded and stored, even when it holds no event;
+    /// those that are in the table stay as they are.
     pub fn replay(&self) -> impl Iterator<Item = Result<(LogPosition, Batch), WalError>> + Send + 'static {
-        self.inner.wal.replay(self.inner.committed_at_open)
+        self.inner.wal.replay(self.inner.retired_at_open)
+    }
+
+    /// Whether no batch that was appended in this process before the one at `position` waits for its turn; it is
+    /// taken by asking. Whoever must see batches in the order of the log asks, for answers to [`Lake::append`]
+    /// overtake each other.
+    #[must_use]
+    pub fn take_turn(&self, position: LogPosition) -> bool {
+        self.inner.fresh.take_turn(position)
+    }
+
+    /// Whether the batch at `position` is in the table.
+    #[must_use]
+    pub fn is_committed(&self, position: LogPosition) -> bool {
+        position.segment <= self.inner.committed.load(Ordering::Acquire)
+    }
+
+    /// The segments up to `segment` need not be given by [`Lake::replay`] again once they are in the table.
+    ///
+    /// # Errors
+    /// When a segment could not be deleted; it is tried again with the next.
+    pub async fn release(&self, segment: u64) -> Result<(), LakeError> {
+        self.inner.released.fetch_max(segment, Ordering::AcqRel);
+        self.inner.retire().await
+    }
+
+    /// The first segment that a restart would replay.
+    pub async fn first_kept(&self) -> u64 {
+        *self.inner.retired.lock().await + 1
     }
 
     /// Takes the events of the batch at `position`, decoded. They are found by searches from when this returns. A
@@ -283,11 +324,23 @@ impl Inner {
             table.commit(segment, files).await?;
             self.table_version.store(table.version(), Ordering::Relaxed);
             self.fresh.commit(segment, FileList::new(table.dir(), table.files()));
-            let wal = Arc::clone(&self.wal);
-            if let Err(error) = blocking(move || wal.retire(segment)).await? {
+            self.committed.fetch_max(segment, Ordering::AcqRel);
+            if let Err(error) = self.retire().await {
                 // The events are in the table, so nothing hangs on this: opening the lake deletes the segment.
                 tracing::warn!(%error, segment, "a log segment that is no longer needed stays on disk");
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes the segments that are in the table and released, in order.
+    async fn retire(&self) -> Result<(), LakeError> {
+        let mut retired = self.retired.lock().await;
+        let last = self.committed.load(Ordering::Acquire).min(self.released.load(Ordering::Acquire));
+        while *retired < last {
+            let (wal, segment) = (Arc::clone(&self.wal), *retired + 1);
+            blocking(move || wal.retire(segment)).await??;
+            *retired = segment;
         }
         Ok(())
     }

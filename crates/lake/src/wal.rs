@@ -120,6 +120,15 @@ pub enum OnDamage {
     SetAside,
 }
 
+/// How far the segments of a log are done with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Segments up to this one are in the table.
+    pub committed: u64,
+    /// Segments up to this one are not needed any more.
+    pub retired: u64,
+}
+
 /// How the log is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WalOptions {
@@ -143,20 +152,20 @@ pub(crate) struct Wal {
 }
 
 impl Wal {
-    /// Opens the log in `dir`, making it if need be. Segments up to `committed` are in the table and are deleted.
+    /// Opens the log in `dir`, making it if need be. Segments that are not needed any more are deleted.
     pub(crate) fn open(
         dir: &Path,
         options: WalOptions,
-        committed: u64,
+        bounds: Bounds,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, WalError> {
-        Self::open_on(dir, options, committed, observer, Box::new(LocalDisk))
+        Self::open_on(dir, options, bounds, observer, Box::new(LocalDisk))
     }
 
     fn open_on(
         dir: &Path,
         options: WalOptions,
-        committed: u64,
+        Bounds { committed, retired }: Bounds,
         observer: Arc<dyn Observer>,
         disk: Box<dyn Disk>,
     ) -> Result<Self, WalError> {
@@ -197,7 +206,7 @@ impl Wal {
             old: segments,
             damage,
         };
-        for number in wal.old.iter().map(|segment| segment.number).filter(|number| *number <= committed) {
+        for number in wal.old.iter().map(|segment| segment.number).filter(|number| *number <= retired) {
             wal.retire(number)?;
         }
         Ok(wal)
@@ -226,22 +235,27 @@ impl Wal {
         sealed.await.map_err(|_| WalError::Poisoned)
     }
 
-    /// The batches of the segments that were there when the log was opened and are later than `committed`, in order.
+    /// The batches of the segments that were there when the log was opened and are later than `retired`, in order.
     pub(crate) fn replay(
         &self,
-        committed: u64,
+        retired: u64,
     ) -> impl Iterator<Item = Result<(LogPosition, Batch), WalError>> + use<> {
         let dir = self.dir.clone();
-        let waiting: Vec<_> = self.old.iter().filter(|segment| segment.number > committed).cloned().collect();
+        let waiting: Vec<_> = self.old.iter().filter(|segment| segment.number > retired).cloned().collect();
         waiting.into_iter().flat_map(move |segment| recovery::read_batches(&dir, &segment))
     }
 
     /// Deletes a segment whose events are in the table, after saving what must be remembered.
     pub(crate) fn retire(&self, segment: u64) -> Result<(), WalError> {
         let failed = |error: io::Error| open_error(&self.dir, error);
+        let path = segment_path(&self.dir, segment);
+        // What is gone was saved before it went.
+        if !path.exists() {
+            return Ok(());
+        }
         let saving = self.memory.lock().to_save(segment);
         saving.write(&self.dir).map_err(failed)?;
-        match std::fs::remove_file(segment_path(&self.dir, segment)) {
+        match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
             _ => sync_dir(&self.dir).map_err(failed),
         }

@@ -10,12 +10,15 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use wanglou_detect::Limits;
 
 /// The address of the console and the API, where nothing else is said.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443);
 /// The zone of times that come without one.
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
+/// Events wait no longer for older ones.
+const MAX_LATENESS_SECS: u32 = 3_600;
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,12 @@ pub(crate) enum ConfigError {
     /// A certificate without a key, or the other way round.
     #[error("`tls.certificate` and `tls.key` go together: give both or neither")]
     HalfTls,
+    /// Correlations would be told too late to be of use.
+    #[error("`correlation.lateness_secs`: {seconds} is too long: events may wait up to an hour (3600) for older ones")]
+    Lateness { seconds: u32 },
+    /// Correlations could remember nothing.
+    #[error("`correlation.memory_mib` and `correlation.groups` must be more than 0: with nothing remembered no correlation rule can find anything")]
+    NoWindows,
     /// Two watched folders would be one source.
     #[error(
         "two watched folders are named `{name}`: give them different names with `[[folders]] source = …`"
@@ -66,6 +75,27 @@ pub(crate) struct File {
     folders: Vec<FolderFile>,
     /// Sigma rules beside the built-in ones: folders, files or zips. They are read again when they change.
     rules: Vec<PathBuf>,
+    correlation: CorrelationFile,
+}
+
+/// `[correlation]`: how correlation rules count.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CorrelationFile {
+    /// Seconds that an event waits for older ones from slower sources, where a rule looks at the order of events or at
+    /// an upper bound; `event_count`, `value_count` and `temporal` with lower bounds never wait. Default: 30.
+    lateness_secs: u32,
+    /// Windows of all rules together take no more memory than that; then the quietest are forgotten. Default: 300.
+    memory_mib: usize,
+    /// Groups (different `group-by` values) that one rule remembers at most. Default: 1,000,000.
+    groups: usize,
+}
+
+impl Default for CorrelationFile {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self { lateness_secs: 30, memory_mib: limits.bytes >> 20, groups: limits.groups }
+    }
 }
 
 /// `[tls]`. Without it a certificate authority of our own is made in `DATA_DIR/tls`.
@@ -186,6 +216,8 @@ pub(crate) struct Config {
     pub folders: Vec<Folder>,
     /// Rules beside the built-in ones.
     pub rules: Vec<PathBuf>,
+    /// How much correlation rules may remember, and how long they wait.
+    pub correlation: Limits,
 }
 
 impl File {
@@ -230,7 +262,22 @@ impl Config {
             syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
             folders: unique(folders)?,
             rules: [file.rules, flags.rules].concat(),
+            correlation: file.correlation.limits()?,
         })
+    }
+}
+
+impl CorrelationFile {
+    fn limits(self) -> Result<Limits, ConfigError> {
+        if self.lateness_secs > MAX_LATENESS_SECS {
+            return Err(ConfigError::Lateness { seconds: self.lateness_secs });
+        }
+        let (bytes, groups) = (self.memory_mib.saturating_mul(1 << 20), self.groups);
+        if bytes == 0 || groups == 0 {
+            return Err(ConfigError::NoWindows);
+        }
+        let lateness_nanos = i64::from(self.lateness_secs) * 1_000_000_000;
+        Ok(Limits { lateness_nanos, bytes, groups, ..Limits::default() })
     }
 }
 
@@ -299,6 +346,8 @@ mod tests {
         assert!(matches!(config.door, Door::Given { .. }));
         assert_eq!((config.syslog_udp.len(), config.syslog_tcp.len(), config.folders.len()), (1, 1, 1));
         assert_eq!(config.folders[0].name, "nginx");
+        let written = Config::resolve(file("data_dir = '/a'"), Flags::default()).unwrap().correlation;
+        assert_eq!(config.correlation, written, "the file shows the defaults");
     }
 
     #[test]
@@ -312,6 +361,9 @@ mod tests {
         assert!(matches!(error, ConfigError::HalfTls));
         let error = Config::resolve(file("time_zone = 'Asia/Beijing'"), flags("/a")).unwrap_err();
         assert!(matches!(error, ConfigError::TimeZone { .. }));
+        for wrong in ["lateness_secs = 7200", "memory_mib = 0", "groups = 0"] {
+            assert!(Config::resolve(self::file(&format!("[correlation]\n{wrong}")), flags("/a")).is_err(), "{wrong}");
+        }
         let twice =
             Flags { watch: vec!["/a/log".parse().unwrap(), "/b/log".parse().unwrap()], ..flags("/a") };
         assert!(matches!(

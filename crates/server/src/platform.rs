@@ -4,6 +4,7 @@
 //! [`Platform`] is the one handle the API has on all of it.
 
 pub(crate) mod accounts;
+pub(crate) mod correlation;
 pub(crate) mod decode;
 mod inspect;
 pub(crate) mod intake;
@@ -13,9 +14,11 @@ mod metrics;
 mod overview;
 mod pipeline;
 pub(crate) mod rules;
+mod snapshot;
 mod sources;
 pub(crate) mod suppressions;
 mod throttle;
+pub(crate) mod windows;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wanglou_cases::Grouping;
+use wanglou_detect::{Correlator, Limits};
 use wanglou_ingest::Catalog;
 use wanglou_ingest::source::Counters;
 use wanglou_lake::{Lake, LakeConfig, LakeError, LogPosition};
@@ -38,14 +42,17 @@ pub(crate) use sources::{OpenSource, SourcePlan, SourcesError};
 use crate::content;
 use crate::state::{State, StateError};
 use accounts::Accounts;
-use inspect::Knowledge;
+use correlation::Correlation;
+use inspect::{Inspector, Knowledge};
 use intake::Intake;
 use ledger::Ledger;
 use live::Live;
 use metrics::Metrics;
 use pipeline::Outlets;
 use rules::Rules;
+use snapshot::Files;
 use suppressions::Suppressions;
+use windows::{BEGINNING, Windows};
 
 /// How often sessions are swept and finished segments of the log forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -95,6 +102,8 @@ pub(crate) struct Plan<'p> {
     pub sources: SourcePlan,
     /// Rules beside the built-in ones.
     pub rules: Vec<PathBuf>,
+    /// How much correlation rules may remember, and how long they wait.
+    pub correlation: Limits,
 }
 
 /// The running platform.
@@ -107,6 +116,7 @@ pub(crate) struct Platform {
     pub accounts: Accounts,
     pub catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
+    pub correlation: Arc<Correlation>,
     /// What the sources count, to be shown in the metrics.
     counters: OnceLock<Vec<(SourceId, Arc<Counters>)>>,
     pub rules: Arc<Rules>,
@@ -134,7 +144,14 @@ impl Platform {
         let catalog = content::catalog().map_err(|error| StartError::Content(error.into()))?;
         let rules = Arc::new(Rules::start(plan.rules).map_err(StartError::Content)?);
         let state = State::open(&plan.data_dir.join("state.sqlite")).await?;
-        let lake = Arc::new(Lake::open(LakeConfig::at(plan.data_dir.join("lake"))).await?);
+        let (files, correlation) = (Arc::new(Files::new(plan.data_dir)), Arc::new(Correlation::default()));
+        let (correlator, counted) =
+            restore(Arc::clone(&files), Arc::clone(&rules), plan.correlation, &correlation).await;
+        let windows = Windows::new(correlator, plan.correlation, counted, state.idle_marks().await?);
+        // What the windows have not counted must stay in the log.
+        let released = counted.segment.saturating_sub(1);
+        let config = LakeConfig { released, ..LakeConfig::at(plan.data_dir.join("lake")) };
+        let lake = Arc::new(Lake::open(config).await?);
 
         let applied = state.applied_batches().await?;
         let ledger = Arc::new(Ledger::load(&state.sources().await?));
@@ -146,21 +163,20 @@ impl Platform {
             live: Arc::default(),
             metrics: Arc::default(),
             grouping: Arc::new(Grouping::default()),
+            files,
+            correlation: Arc::clone(&correlation),
         };
         let suppressions = Arc::new(Suppressions::open(state.clone()).await?);
         let (live, metrics) = (Arc::clone(&outlets.live), Arc::clone(&outlets.metrics));
-        let pipeline = pipeline::start(
-            queue,
-            Knowledge {
-                catalog: Arc::clone(&catalog),
-                engine: Arc::clone(&rules.current().engine),
-                rules: Arc::clone(&rules),
-                suppressions: Arc::clone(&suppressions),
-                zone: plan.zone,
-            },
-            outlets,
-        )
-        .map_err(StartError::Thread)?;
+        let knowledge = Knowledge {
+            catalog: Arc::clone(&catalog),
+            engine: Arc::clone(&rules.current().engine),
+            rules: Arc::clone(&rules),
+            suppressions: Arc::clone(&suppressions),
+            zone: plan.zone,
+        };
+        let pipeline = pipeline::start(queue, Inspector::new(knowledge, windows), outlets)
+            .map_err(StartError::Thread)?;
         let platform = Arc::new(Self {
             accounts: Accounts::new(state.clone()),
             catalog: Arc::clone(&catalog),
@@ -170,6 +186,7 @@ impl Platform {
             ledger,
             live,
             metrics,
+            correlation,
             counters: OnceLock::new(),
             rules: Arc::clone(&rules),
             suppressions,
@@ -178,7 +195,7 @@ impl Platform {
             stop: watch::Sender::new(false),
         });
         let chores = vec![
-            tokio::spawn(replay(Arc::clone(&platform), applied)),
+            tokio::spawn(replay(Arc::clone(&platform), applied, counted)),
             tokio::spawn(tick(Arc::clone(&platform))),
             tokio::spawn(sweep(Arc::clone(&platform))),
             tokio::spawn(rules.watch()),
@@ -216,6 +233,7 @@ impl Platform {
         for (source, counters) in self.counters.get().into_iter().flatten() {
             self.metrics.dropped(source, counters);
         }
+        self.metrics.correlated(&self.correlation.standing());
         self.metrics.encode(self.ledger.in_flight())
     }
 
@@ -266,8 +284,29 @@ impl Platform {
     }
 }
 
-/// Hands the pipeline what the log holds and the lake does not.
-async fn replay(platform: Arc<Platform>, applied: HashSet<LogPosition>) {
+/// The correlator that goes on from where the last process was, and how far that had counted the log.
+async fn restore(
+    files: Arc<Files>,
+    rules: Arc<Rules>,
+    limits: Limits,
+    correlation: &Correlation,
+) -> (Correlator, LogPosition) {
+    let engine = Arc::clone(&rules.current().engine);
+    let fresh = Correlator::with_limits(Arc::clone(&engine), limits);
+    // Both take long when there is much of it.
+    let read = move || files.restore(engine, limits);
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(Some(restored))) => restored,
+        Ok(Ok(None)) => (fresh, BEGINNING),
+        Ok(Err(_)) | Err(_) => {
+            correlation.lost();
+            (fresh, BEGINNING)
+        }
+    }
+}
+
+/// Hands the pipeline what the log holds and the lake or the windows do not.
+async fn replay(platform: Arc<Platform>, applied: HashSet<LogPosition>, counted: LogPosition) {
     let mut batches = 0_u64;
     let mut outstanding = platform.lake.replay();
     loop {
@@ -278,6 +317,7 @@ async fn replay(platform: Arc<Platform>, applied: HashSet<LogPosition>) {
         match next {
             None => break,
             Some(Err(error)) => tracing::error!(%error, "a part of the log cannot be read"),
+            Some(Ok((position, _))) if position <= counted && platform.lake.is_committed(position) => {}
             Some(Ok((position, batch))) => {
                 batches += 1;
                 if batches % REPLAY_TOLD_EVERY == 1 {
@@ -287,6 +327,7 @@ async fn replay(platform: Arc<Platform>, applied: HashSet<LogPosition>) {
             }
         }
     }
+    platform.intake.replay_over();
     while batches > 0 && platform.ledger.in_flight() > 0 {
         tokio::time::sleep(REPLAY_POLL).await;
     }
@@ -302,6 +343,7 @@ async fn tick(platform: Arc<Platform>) {
     loop {
         seconds.tick().await;
         platform.live.tick(platform.ledger.in_flight());
+        platform.intake.tell_time(Timestamp::now());
     }
 }
 
@@ -313,8 +355,8 @@ async fn sweep(platform: Arc<Platform>) {
         if let Err(error) = platform.accounts.sweep(Timestamp::now()).await {
             tracing::warn!(%error, "forgetting old sessions failed");
         }
-        let outstanding = platform.lake.stats().log_segments;
-        if let Err(error) = platform.state.forget_applied(outstanding + 1).await {
+        let first_kept = platform.lake.first_kept().await;
+        if let Err(error) = platform.state.forget_applied(first_kept).await {
             tracing::warn!(%error, "forgetting finished batches failed");
         }
     }

@@ -26,7 +26,7 @@ use wanglou_model::Timestamp;
 
 pub(crate) use accounts::{LoggedOn, Secret};
 pub(crate) use audit::Act;
-pub(crate) use detections::{Applied, BatchOutcome, DeadFrame};
+pub(crate) use detections::{Applied, BatchOutcome, DeadFrame, MarkOutcome};
 pub(crate) use findings::{FindingQuery, FindingRow, FindingSums};
 pub(crate) use incidents::{ChangeError, IncidentChange, IncidentQuery, IncidentSums};
 pub(crate) use sources::SourceRow;

@@ -1,9 +1,16 @@
 //! One event as a window remembers it: compact, for there are millions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use wanglou_model::{EventUid, Evidence, Place, Timestamp};
+use bytes::Bytes;
+use wanglou_model::{Event, EventUid, Evidence, Place, Record, Timestamp};
+
+use super::hit::Observed;
+use crate::{Engine, RuleIndex};
+
+/// The evidence of an event of more bytes is made at once: it is smaller than the event.
+const MAX_DEFERRED_BYTES: usize = 8 << 10;
 
 /// An event in a window: when, which, where.
 #[derive(Clone, Debug)]
@@ -29,27 +36,75 @@ pub(super) struct Origin {
     pub(super) product: String,
 }
 
-/// The whole evidence of an event, for as many as the budget allows.
+/// The whole evidence of an event, for as many as the budget allows. Most is never read: it is made when it is.
 #[derive(Debug)]
 pub(super) struct Whole {
-    json: Box<[u8]>,
+    content: Mutex<Content>,
+    time: i64,
     budget: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Of this event, which this rule matched.
+    Later(Box<(RuleIndex, Record, Event, Option<Place>)>),
+    Made(Arc<[u8]>),
 }
 
 impl Whole {
     /// Keeps the evidence if there is room for it.
-    pub(super) fn keep(evidence: &Evidence, budget: &Arc<AtomicUsize>) -> Option<Arc<Self>> {
-        let json = serde_json::to_vec(evidence).ok()?;
-        Self::from_json(json.into(), budget)
+    pub(super) fn keep(
+        engine: &Engine,
+        rule: RuleIndex,
+        observed: &Observed<'_>,
+        budget: &Arc<AtomicUsize>,
+    ) -> Option<Arc<Self>> {
+        let Observed { record, event, place, .. } = observed;
+        let mut content = Content::Later(Box::new((
+            rule,
+            // A copy of the bytes: they may be a part of a much larger buffer.
+            Record { raw: Bytes::copy_from_slice(&record.raw), ..(*record).clone() },
+            (*event).clone(),
+            place.cloned(),
+        )));
+        if record.raw.len() > MAX_DEFERRED_BYTES {
+            content.json(engine);
+        }
+        Self::within(content, event.time.nanos(), budget)
     }
 
-    pub(super) fn from_json(json: Box<[u8]>, budget: &Arc<AtomicUsize>) -> Option<Arc<Self>> {
+    pub(super) fn from_json(json: &[u8], time: i64, budget: &Arc<AtomicUsize>) -> Option<Arc<Self>> {
+        Self::within(Content::Made(json.into()), time, budget)
+    }
+
+    fn within(content: Content, time: i64, budget: &Arc<AtomicUsize>) -> Option<Arc<Self>> {
         budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
-        Some(Arc::new(Self { json, budget: Arc::clone(budget) }))
+        Some(Arc::new(Self { content: Mutex::new(content), time, budget: Arc::clone(budget) }))
     }
 
-    pub(super) fn json(&self) -> &[u8] {
-        &self.json
+    /// When its event happened.
+    pub(super) fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// The evidence as JSON; `engine` is the one whose rule it is of.
+    pub(super) fn json(&self, engine: &Engine) -> Arc<[u8]> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner).json(engine)
+    }
+}
+
+impl Content {
+    fn json(&mut self, engine: &Engine) -> Arc<[u8]> {
+        if let Self::Later(parts) = self {
+            let (rule, record, event, place) = &mut **parts;
+            let evidence = engine.evidence(*rule, record, event, place.take());
+            // An evidence is plain data: writing it does not fail.
+            *self = Self::Made(serde_json::to_vec(&evidence).unwrap_or_default().into());
+        }
+        match self {
+            Self::Made(json) => Arc::clone(json),
+            Self::Later(_) => Arc::default(),
+        }
     }
 }
 
@@ -74,8 +129,8 @@ impl Entry {
     }
 
     /// Its evidence: whole if that was kept, otherwise which event, when and where.
-    pub(super) fn evidence(&self) -> Evidence {
-        let whole = self.evidence.as_ref().and_then(|whole| serde_json::from_slice(whole.json()).ok());
+    pub(super) fn evidence(&self, engine: &Engine) -> Evidence {
+        let whole = self.evidence.as_ref().and_then(|whole| serde_json::from_slice(&whole.json(engine)).ok());
         whole.unwrap_or_else(|| Evidence {
             event: self.event(),
             time: Timestamp::from_nanos(self.time),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
-use wanglou_model::{Direction, Entity, Event, Outcome, Place, Record};
+use wanglou_model::{Direction, Entity, Event, Finding, Outcome, Place, Record};
 
 use super::entry::{Entry, Origin, Whole, split};
 use super::groups::GroupKey;
@@ -25,7 +25,8 @@ pub(super) struct Hit {
     pub(super) uid: [u64; 2],
     pub(super) record: u64,
     pub(super) origin: Arc<Origin>,
-    pub(super) tail: Tail,
+    /// Only of a hit that waits; otherwise the event is still at hand.
+    pub(super) tail: Option<Tail>,
     /// In order of their plans.
     pub(super) feeds: Vec<Fed>,
 }
@@ -79,12 +80,37 @@ pub(super) struct Observed<'a> {
     pub(super) time: i64,
 }
 
+impl Observed<'_> {
+    /// What a finding says of this event.
+    pub(super) fn tail(&self) -> Tail {
+        let (outcome, outcome_proof) = verdict::outcome(self.record, self.event);
+        Tail {
+            entities: Entity::of_event(self.event),
+            direction: verdict::direction(self.event),
+            outcome,
+            outcome_proof,
+        }
+    }
+}
+
+impl Tail {
+    /// Puts it into a finding.
+    pub(super) fn complete(self, finding: &mut Finding) {
+        finding.entities = self.entities;
+        finding.direction = self.direction;
+        finding.outcome = self.outcome;
+        finding.outcome_proof = self.outcome_proof;
+    }
+}
+
 /// Makes hits.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// By rule: the plans that count it.
     plans: FxHashMap<RuleIndex, Vec<u32>>,
     origins: FxHashSet<Arc<Origin>>,
+    /// The origin of the event before.
+    last: Option<Arc<Origin>>,
     pub(super) budget: Arc<AtomicUsize>,
 }
 
@@ -96,7 +122,8 @@ impl Reader {
                 plans.entry(*rule).or_default().push(index);
             }
         }
-        Self { plans, origins: FxHashSet::default(), budget: Arc::new(AtomicUsize::new(evidences)) }
+        let budget = Arc::new(AtomicUsize::new(evidences));
+        Self { plans, origins: FxHashSet::default(), last: None, budget }
     }
 
     /// What an event is to the correlations; `None` when it is nothing. `wants` says of which groups the evidence is
@@ -105,7 +132,7 @@ impl Reader {
         &mut self,
         engine: &Engine,
         observed: &Observed<'_>,
-        wants: impl Fn(u32, &GroupKey) -> bool,
+        wants: impl Fn(&Fed) -> bool,
     ) -> Option<Hit> {
         let mut feeds = Vec::new();
         for hit in observed.hits {
@@ -114,8 +141,9 @@ impl Reader {
                 let Some(plan) = engine.plans().get(*index as usize) else { continue };
                 for feed in plan.feeds.get(hit).into_iter().flatten() {
                     let Some(mut fed) = fed(engine, *index, plan, feed, observed.record) else { continue };
-                    if wants(*index, &fed.key) {
-                        let whole = evidence.get_or_insert_with(|| self.evidence(engine, *hit, observed));
+                    if wants(&fed) {
+                        let keep = || Whole::keep(engine, *hit, observed, &self.budget);
+                        let whole = evidence.get_or_insert_with(|| self.has_room().then(keep).flatten());
                         fed.evidence.clone_from(whole);
                     }
                     feeds.push(fed);
@@ -126,34 +154,31 @@ impl Reader {
             return None;
         }
         feeds.sort_by_key(|fed| (fed.plan, fed.part));
-        let event = observed.event;
-        let (outcome, outcome_proof) = verdict::outcome(observed.record, event);
         Some(Hit {
             time: observed.time,
-            uid: split(event.uid.as_u128()),
+            uid: split(observed.event.uid.as_u128()),
             record: observed.place.map_or(0, |place| place.record),
             origin: self.origin(observed),
-            tail: Tail {
-                entities: Entity::of_event(event),
-                direction: verdict::direction(event),
-                outcome,
-                outcome_proof,
-            },
+            tail: None,
             feeds,
         })
     }
 
-    fn evidence(&self, engine: &Engine, hit: RuleIndex, observed: &Observed<'_>) -> Option<Arc<Whole>> {
-        if self.budget.load(std::sync::atomic::Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let evidence = engine.evidence(hit, observed.record, observed.event, observed.place.cloned());
-        Whole::keep(&evidence, &self.budget)
+    /// Whether more evidence may be kept whole.
+    fn has_room(&self) -> bool {
+        self.budget.load(std::sync::atomic::Ordering::Relaxed) > 0
     }
 
     fn origin(&mut self, observed: &Observed<'_>) -> Arc<Origin> {
-        let file = observed.place.map(|place| place.file.clone()).unwrap_or_default();
-        self.shared(Origin { file, product: observed.event.product.id.clone() })
+        let file = observed.place.map_or("", |place| &place.file);
+        let product = &observed.event.product.id;
+        // Events of one origin come in a row.
+        if let Some(last) = self.last.as_ref().filter(|last| last.file == file && last.product == *product) {
+            return Arc::clone(last);
+        }
+        let origin = self.shared(Origin { file: file.to_owned(), product: product.clone() });
+        self.last = Some(Arc::clone(&origin));
+        origin
     }
 
     pub(super) fn shared(&mut self, origin: Origin) -> Arc<Origin> {

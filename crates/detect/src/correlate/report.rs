@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use wanglou_model::{Correlated, CorrelatedEvent, EventUid, Evidence, Finding, FindingUid, Timestamp};
+use wanglou_model::{
+    Correlated, CorrelatedEvent, Direction, EventUid, Evidence, Finding, FindingUid, Outcome, Timestamp,
+};
 
 use super::Plan;
 use super::entry::Entry;
@@ -26,7 +28,7 @@ pub(super) fn raised(
 ) -> Finding {
     let listed = group.window.listed();
     let evidences: Vec<Evidence> =
-        listed.iter().take(Finding::MAX_EVIDENCES).map(|entry| entry.evidence()).collect();
+        listed.iter().take(Finding::MAX_EVIDENCES).map(|entry| entry.evidence(engine)).collect();
     let uids: Vec<EventUid> = evidences.iter().map(|evidence| evidence.event).collect();
     let (count, first) = group.window.extent();
     let mut finding = outline(engine, plan, hit, fed, reached);
@@ -82,7 +84,7 @@ fn outline(engine: &Engine, plan: &Plan, hit: &Hit, fed: &Fed, reached: Reached)
         is_extension: false,
     };
     let time = Timestamp::from_nanos(hit.time);
-    Finding {
+    let mut finding = Finding {
         uid: FindingUid::from_u128(0),
         rule: Arc::clone(rule),
         severity: rule.severity,
@@ -92,12 +94,16 @@ fn outline(engine: &Engine, plan: &Plan, hit: &Hit, fed: &Fed, reached: Reached)
         evidences: Vec::new(),
         group: plan.group_by.iter().cloned().zip(fed.group.iter().cloned()).collect(),
         correlation: Some(Box::new(correlation)),
-        entities: hit.tail.entities.clone(),
-        direction: hit.tail.direction,
-        outcome: hit.tail.outcome,
-        outcome_proof: hit.tail.outcome_proof.clone(),
+        entities: Vec::new(),
+        direction: Direction::Unknown,
+        outcome: Outcome::Unknown,
+        outcome_proof: String::new(),
         suppressions: Vec::new(),
+    };
+    if let Some(tail) = &hit.tail {
+        tail.clone().complete(&mut finding);
     }
+    finding
 }
 
 fn named(engine: &Engine, plan: &Plan, entry: &Entry) -> CorrelatedEvent {

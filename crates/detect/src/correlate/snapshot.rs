@@ -22,7 +22,7 @@ use crate::Engine;
 use crate::sigma::Aggregate;
 
 const MAGIC: &[u8; 8] = b"wlcorrel";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD_BYTES: usize = MAGIC.len() + 4 + blake3::OUT_LEN;
 const NO_EVIDENCE: u32 = u32::MAX;
 
@@ -103,7 +103,8 @@ impl Correlator {
         }
         body.len(evidences.list.len());
         for evidence in &evidences.list {
-            body.bytes(evidence.json());
+            body.i64(evidence.time());
+            body.bytes(&evidence.json(&self.engine));
         }
         body.out.extend_from_slice(&writer.out);
         seal(&body.out)
@@ -397,8 +398,9 @@ impl<'b> Reader<'b> {
             let origin = Origin { file: self.text()?, product: self.text()? };
             self.origins.push(hits.shared(origin));
         }
-        for _ in 0..self.len(8)? {
-            let whole = Whole::from_json(self.bytes()?.into(), &hits.budget);
+        for _ in 0..self.len(16)? {
+            let (time, json) = (self.i64()?, self.bytes()?);
+            let whole = Whole::from_json(json, time, &hits.budget);
             self.evidences.push(whole);
         }
         Some(())

@@ -69,12 +69,25 @@ impl Values {
         }
     }
 
-    fn list(&mut self, entry: Entry) {
+    /// Whether the evidence of an event with this value is worth keeping: that of one sighting proves a value, until
+    /// it is older than the window.
+    pub(super) fn wants_evidence(&self, value: u64, from: i64) -> bool {
+        let known = self.recent.iter().rfind(|known| known.value == value);
+        match known.map(|known| known.evidence.as_ref()) {
+            Some(Some(evidence)) => evidence.time() < from,
+            Some(None) => true,
+            // Of very many values only the newest are listed; a repetition looks like a first sighting there.
+            None => !self.many.as_ref().is_some_and(|many| many.newest.contains_key(&value)),
+        }
+    }
+
+    fn list(&mut self, mut entry: Entry) {
         if let Some(at) = self.recent.iter().rposition(|known| known.value == entry.value) {
             if self.recent.get(at).is_some_and(|known| known.at() >= entry.at()) {
                 return;
             }
-            self.recent.remove(at);
+            let known = self.recent.remove(at);
+            entry.evidence = entry.evidence.or_else(|| known.and_then(|known| known.evidence));
         }
         let at = self.recent.partition_point(|known| known.at() < entry.at());
         if self.recent.is_empty() {

@@ -1,5 +1,7 @@
 //! One group's sliding window.
 
+use wanglou_model::Finding;
+
 use super::entry::Entry;
 use super::numbers::Numbers;
 use super::sequence::{InOrder, Together};
@@ -40,6 +42,15 @@ impl Terms {
         };
         let needed = conditions.iter().map(decisive).max().unwrap_or(1).max(1);
         Self { aggregate, timespan_nanos, conditions, needed }
+    }
+
+    /// Whether what the conditions ask for can only be reached by more events, whatever their order: then there is
+    /// nothing to wait for.
+    pub(crate) fn only_grows(&self) -> bool {
+        matches!(self.aggregate, Aggregate::EventCount | Aggregate::ValueCount(_) | Aggregate::Temporal)
+            && self.conditions.iter().all(|(comparison, _)| {
+                matches!(comparison, Comparison::Greater | Comparison::GreaterOrEqual)
+            })
     }
 
     /// The condition as a rule writes it.
@@ -188,14 +199,16 @@ impl Window {
         (count as u64, first)
     }
 
-    /// How many of its events have whole evidence, as far as one may wish for more.
-    pub(super) fn wants_evidence(&self) -> bool {
-        let (recent, enough) = match self {
-            Self::Events(Timeline { recent, .. }) | Self::Values(Values { recent, .. }) => (recent, 20),
-            Self::Numbers(numbers) => (&numbers.events.recent, 20),
+    /// Whether the evidence of an event at `time` with this value is worth keeping.
+    pub(super) fn wants_evidence(&self, value: u64, time: i64, terms: &Terms) -> bool {
+        let recent = match self {
+            Self::Values(values) => return values.wants_evidence(value, time.saturating_sub(terms.timespan_nanos)),
+            Self::Events(Timeline { recent, .. }) => recent,
+            Self::Numbers(numbers) => &numbers.events.recent,
             Self::Together(_) | Self::InOrder(_) => return true,
         };
-        recent.len() < enough || recent.iter().filter(|entry| entry.evidence.is_some()).count() < enough
+        recent.len() < Finding::MAX_EVIDENCES
+            || recent.iter().filter(|entry| entry.evidence.is_some()).count() < Finding::MAX_EVIDENCES
     }
 
     /// What it takes on the heap.

@@ -323,7 +323,13 @@ impl<'f> Compiler<'f> {
                 counted.contains(&index) || self.muted.iter().any(|name| is_called(header, name));
             is_counted && !audible.contains(&index)
         });
-        (plans, silent.collect())
+        let silent = silent.collect();
+        let chained: Vec<u32> = plans.iter().flat_map(|plan| plan.vias()).collect();
+        for (index, plan) in (0..).zip(&mut plans) {
+            // What holds with an event must be known when the outer correlation counts that event.
+            plan.waits |= chained.contains(&index) || plan.vias().next().is_some();
+        }
+        (plans, silent)
     }
 
     /// The rules that a correlation counts, in its order; `None` when one of them cannot be counted, which is
@@ -448,5 +454,6 @@ fn plan(
         correlation.conditions.clone(),
         parts.len(),
     );
-    Plan { rule, parts: parts.to_vec(), feeds, group_by: correlation.group_by.clone(), terms }
+    let waits = !terms.only_grows();
+    Plan { rule, parts: parts.to_vec(), feeds, group_by: correlation.group_by.clone(), terms, waits }
 }

@@ -1,5 +1,6 @@
 //! Why a rule matches, or does not: the expression is walked again over one record, this time with names.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -147,7 +148,8 @@ impl Program {
 
     /// See [`crate::Engine::texts`].
     pub(super) fn texts(&self, columns: &[u32], record: &Record) -> Option<Vec<String>> {
-        let routes = self.active_routes(record);
+        // Most fields have one name in a format, whatever the route.
+        let routes = LazyCell::new(|| self.active_routes(record));
         let first = |column: &u32| {
             let mapping = self.mappings.get(*column as usize)?;
             let values = mapping.values(record, &|route| routes.contains(&route));

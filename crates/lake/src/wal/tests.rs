@@ -35,8 +35,13 @@ const OPTIONS: WalOptions = WalOptions {
     on_damage: OnDamage::Refuse,
 };
 
+/// What is in the table is not needed any more.
+fn all_gone(committed: u64) -> Bounds {
+    Bounds { committed, retired: committed }
+}
+
 fn open(dir: &Path, committed: u64) -> Result<Wal, WalError> {
-    Wal::open(dir, OPTIONS, committed, Arc::<Seen>::default())
+    Wal::open(dir, OPTIONS, all_gone(committed), Arc::<Seen>::default())
 }
 
 fn batch(origin: Origin, text: &str) -> Batch {
@@ -165,7 +170,7 @@ async fn damage_is_refused_with_its_place_or_set_aside_and_reported() {
         "{error}"
     );
     let options = WalOptions { on_damage: OnDamage::SetAside, ..OPTIONS };
-    let wal = Wal::open(dir.path(), options, 0, Arc::<Seen>::default()).unwrap();
+    let wal = Wal::open(dir.path(), options, all_gone(0), Arc::<Seen>::default()).unwrap();
     let found: Vec<_> = replayed(&wal, 0).into_iter().map(|(_, batch)| batch).collect();
     assert_eq!(found, [keyed("a"), keyed("c")]);
     assert_eq!(wal.damage().len(), 1);
@@ -231,7 +236,7 @@ impl SegmentFile for FaultyFile {
 fn open_faulty(dir: &Path) -> (Wal, Arc<Faults>) {
     let faults = Arc::<Faults>::default();
     let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
-    (Wal::open_on(dir, OPTIONS, 0, Arc::<Seen>::default(), disk).unwrap(), faults)
+    (Wal::open_on(dir, OPTIONS, all_gone(0), Arc::<Seen>::default(), disk).unwrap(), faults)
 }
 
 #[tokio::test]
@@ -337,7 +342,7 @@ proptest! {
                         }
                         faults = Arc::default();
                         let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
-                        wal = Wal::open_on(dir.path(), OPTIONS, committed, Arc::<Seen>::default(), disk).unwrap();
+                        wal = Wal::open_on(dir.path(), OPTIONS, all_gone(committed), Arc::<Seen>::default(), disk).unwrap();
                         let found = replayed(&wal, committed);
                         // What was in doubt may have survived; it counts as acknowledged from now on.
                         for (at, batch) in &acknowledged {

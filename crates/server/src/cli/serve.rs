@@ -82,8 +82,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let sources =
         SourcePlan { syslog_udp: config.syslog_udp, syslog_tcp: config.syslog_tcp, folders: config.folders };
-    let (platform, tasks) =
-        Platform::start(Plan { data_dir, zone: config.zone.clone(), sources, rules: config.rules }).await?;
+    let plan = Plan {
+        data_dir,
+        zone: config.zone.clone(),
+        sources,
+        rules: config.rules,
+        correlation: config.correlation,
+    };
+    let (platform, tasks) = Platform::start(plan).await?;
     let base = base_url(gate.address(), tls.is_some());
     announce(&platform, &base, tls.as_ref(), &tasks.sources).await?;
 

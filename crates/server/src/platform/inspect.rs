@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use wanglou_detect::{Correlator, Engine, RuleIndex, Scratch, suppress};
+use wanglou_detect::{Engine, RuleIndex, Scratch, suppress};
 use wanglou_ingest::{Catalog, EventContext, FrameDecoder, normalize};
 use wanglou_lake::{Batch, LogPosition, Origin, StoredEvent};
 use wanglou_model::{Finding, Place, Record, TenantId, Timestamp};
@@ -12,7 +12,8 @@ use wanglou_model::{Finding, Place, Record, TenantId, Timestamp};
 use super::decode::{Decoded, decode, is_blank, line_count};
 use super::rules::Rules;
 use super::suppressions::Suppressions;
-use crate::state::{BatchOutcome, DeadFrame};
+use super::windows::Windows;
+use crate::state::{BatchOutcome, DeadFrame, MarkOutcome};
 
 /// What is known of telemetry, shared by all that inspect it.
 #[derive(Clone)]
@@ -34,7 +35,7 @@ pub(crate) struct Inspector {
     knowledge: Knowledge,
     decoder: FrameDecoder,
     scratch: Scratch,
-    correlator: Correlator,
+    pub windows: Windows,
 }
 
 /// A batch with all that was found in it.
@@ -47,19 +48,14 @@ pub(crate) struct Inspected {
 }
 
 impl Inspector {
-    /// One that has seen nothing yet.
-    pub(crate) fn new(knowledge: Knowledge) -> Self {
+    /// One that goes on with these windows.
+    pub(crate) fn new(knowledge: Knowledge, windows: Windows) -> Self {
         Self {
             decoder: FrameDecoder::new(Arc::clone(&knowledge.catalog)),
             scratch: knowledge.engine.scratch(),
-            correlator: Correlator::new(Arc::clone(&knowledge.engine)),
+            windows,
             knowledge,
         }
-    }
-
-    /// The state of correlation rules, in numbers.
-    pub(crate) fn correlation(&self) -> wanglou_detect::Stats {
-        self.correlator.stats()
     }
 
     /// Inspects a batch, decoding it if that is not done. A batch that makes our own code fail becomes dead letters as
@@ -77,17 +73,33 @@ impl Inspector {
             let decoded = decoded.unwrap_or_else(|| decode(&mut self.decoder, &batch.origin, &batch.frames));
             self.inspect_decoded(position, batch, decoded)
         });
-        std::panic::catch_unwind(inspection).unwrap_or_else(|_panic| {
+        let inspected = std::panic::catch_unwind(inspection).unwrap_or_else(|_panic| {
             tracing::error!(source = %batch.source, ?position, "a batch broke the inspection");
-            *self = Self::new(self.knowledge.clone());
+            self.decoder = FrameDecoder::new(Arc::clone(&self.knowledge.catalog));
+            self.scratch = self.knowledge.engine.scratch();
+            self.windows.recover(&self.knowledge.engine);
             give_up(position, batch)
-        })
+        });
+        self.windows.end(position);
+        inspected
+    }
+
+    /// Nothing has come until `now`: what correlation rules found by waiting.
+    pub(crate) fn idle(&mut self, now: Timestamp) -> Option<MarkOutcome> {
+        let mut findings = Vec::new();
+        let waited = AssertUnwindSafe(|| self.windows.idle(now, &mut findings));
+        let mark = std::panic::catch_unwind(waited).unwrap_or_else(|_panic| {
+            self.windows.recover(&self.knowledge.engine);
+            None
+        })?;
+        let suppressed = self.take_hidden(&mut findings);
+        Some(MarkOutcome { mark, findings, suppressed })
     }
 
     /// Takes other rules. Windows of correlations that did not change go on.
     fn go_on_with(&mut self, engine: Arc<Engine>) {
         self.scratch = engine.scratch();
-        self.correlator = self.correlator.adopt(Arc::clone(&engine));
+        self.windows.adopt(Arc::clone(&engine));
         self.knowledge.engine = engine;
     }
 
@@ -95,6 +107,7 @@ impl Inspector {
         let mut outcome = empty_outcome(position, batch);
         let mut events = Vec::with_capacity(decoded.records.len());
         let tenant = TenantId::default();
+        let is_new = self.windows.begin(position, batch.arrival, &mut outcome.findings);
         // Events of one frame are numbered from 0.
         let mut numbering = (usize::MAX, 0);
         for (frame, record) in decoded.records {
@@ -106,12 +119,9 @@ impl Inspector {
                 tenant: tenant.clone(),
                 zone: self.knowledge.zone.clone(),
             };
-            events.push(self.detect(&record, context, place(batch, frame), &mut outcome.findings));
+            events.push(self.detect(&record, context, place(batch, frame), is_new, &mut outcome.findings));
         }
-        let suppressors = self.knowledge.suppressions.active();
-        let now = Timestamp::now();
-        let is_hidden = |finding: &mut Finding| suppress::apply(&suppressors, finding, now);
-        outcome.suppressed = outcome.findings.extract_if(.., is_hidden).collect();
+        outcome.suppressed = self.take_hidden(&mut outcome.findings);
         outcome.rejected = decoded
             .rejected
             .into_iter()
@@ -122,11 +132,19 @@ impl Inspector {
         Inspected { outcome, events }
     }
 
+    /// Takes out what suppressions hide.
+    fn take_hidden(&self, findings: &mut Vec<Finding>) -> Vec<Finding> {
+        let suppressors = self.knowledge.suppressions.active();
+        let now = Timestamp::now();
+        findings.extract_if(.., |finding| suppress::apply(&suppressors, finding, now)).collect()
+    }
+
     fn detect(
         &mut self,
         record: &Record,
         context: EventContext,
         place: Place,
+        is_new: bool,
         findings: &mut Vec<Finding>,
     ) -> StoredEvent {
         let event = normalize(record, context);
@@ -135,8 +153,8 @@ impl Inspector {
         for hit in hits.iter().copied().filter(|hit| !engine.is_silent(*hit)) {
             findings.push(engine.finding(hit, record, &event, Some(place.clone())));
         }
-        if !hits.is_empty() {
-            self.correlator.observe(hits, record, &event, Some(&place), findings);
+        if is_new && !hits.is_empty() {
+            self.windows.count(hits, record, &event, &place, findings);
         }
         StoredEvent { event, format: record.format, raw: record.raw.clone(), place: Some(place) }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use wanglou_lake::{Appended, Batch, Lake, LakeError, LogPosition};
+use wanglou_model::Timestamp;
 
 use super::decode::{Decoded, line_count};
 use super::ledger::Ledger;
@@ -32,6 +33,19 @@ pub(crate) struct Logged {
     pub room: OwnedSemaphorePermit,
 }
 
+/// What the pipeline is told.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// A batch of before the start; they come in the log's order.
+    Replayed(Logged),
+    /// A new batch; these may overtake each other.
+    New(Logged),
+    /// No more batches of before the start come.
+    ReplayOver,
+    /// This is the time: what was enqueued before came before.
+    Clock(Timestamp),
+}
+
 /// The batch was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IntakeError {
@@ -53,8 +67,10 @@ pub(crate) struct Intake {
     state: State,
     ledger: Arc<Ledger>,
     room: Arc<Semaphore>,
+    /// Of its own: new batches wait for those of before the start and must not take the room that these need.
+    replay_room: Arc<Semaphore>,
     /// Taken away at the end, so that the pipeline sees the end of its queue.
-    queue: Arc<Mutex<Option<mpsc::UnboundedSender<Logged>>>>,
+    queue: Arc<Mutex<Option<mpsc::UnboundedSender<Queued>>>>,
 }
 
 impl Intake {
@@ -63,10 +79,11 @@ impl Intake {
         lake: Arc<Lake>,
         state: State,
         ledger: Arc<Ledger>,
-    ) -> (Self, mpsc::UnboundedReceiver<Logged>) {
+    ) -> (Self, mpsc::UnboundedReceiver<Queued>) {
         let (queue, receiver) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(MAX_QUEUED_BYTES / PIECE_BYTES));
-        (Self { lake, state, ledger, room, queue: Arc::new(Mutex::new(Some(queue))) }, receiver)
+        let room = || Arc::new(Semaphore::new(MAX_QUEUED_BYTES / PIECE_BYTES));
+        let queue = Arc::new(Mutex::new(Some(queue)));
+        (Self { lake, state, ledger, room: room(), replay_room: room(), queue }, receiver)
     }
 
     /// Takes a decoded batch if there is room for it now. Durable when it returns.
@@ -87,23 +104,35 @@ impl Intake {
 
     /// Queues a batch that was in the log before the start. Its lines are counted unless they were settled before.
     pub(crate) async fn replay(&self, position: LogPosition, batch: Batch, is_settled: bool) {
-        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(pieces(&batch)).await else { return };
+        let room = Arc::clone(&self.replay_room).acquire_many_owned(pieces(&batch)).await;
+        let Ok(room) = room else { return };
         if !is_settled {
             self.ledger.logged(&batch.source, line_count(&batch.frames), batch.arrival);
         }
-        self.enqueue(Logged { position, batch, decoded: None, is_settled, room });
+        self.enqueue(Queued::Replayed(Logged { position, batch, decoded: None, is_settled, room }));
+    }
+
+    /// All batches that were in the log before the start are queued.
+    pub(crate) fn replay_over(&self) {
+        self.enqueue(Queued::ReplayOver);
+    }
+
+    /// Tells the pipeline the time.
+    pub(crate) fn tell_time(&self, now: Timestamp) {
+        self.enqueue(Queued::Clock(now));
     }
 
     /// Takes nothing more in. What is queued is still worked off.
     pub(crate) fn close(&self) {
         self.room.close();
+        self.replay_room.close();
         self.queue.lock().take();
     }
 
-    fn enqueue(&self, logged: Logged) {
+    fn enqueue(&self, queued: Queued) {
         if let Some(queue) = &*self.queue.lock() {
             // When there is no pipeline any more, we stop: the log keeps the batch for the next start.
-            _ = queue.send(logged);
+            _ = queue.send(queued);
         }
     }
 
@@ -121,7 +150,8 @@ impl Intake {
             match appended {
                 Appended::At(position) => {
                     intake.ledger.logged(&batch.source, lines, batch.arrival);
-                    intake.enqueue(Logged { position, batch, decoded, is_settled: false, room });
+                    let logged = Logged { position, batch, decoded, is_settled: false, room };
+                    intake.enqueue(Queued::New(logged));
                 }
                 Appended::AlreadyHad(_) => {
                     intake.ledger.repeated(&batch.source, lines);
@@ -146,7 +176,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use wanglou_lake::{LakeConfig, Origin};
-    use wanglou_model::{SourceId, Timestamp};
+    use wanglou_model::SourceId;
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_room_given_back_is_used_again() {

@@ -7,10 +7,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use wanglou_detect::Stats;
 use wanglou_ingest::source::{Counters, DropReason};
 use wanglou_model::SourceId;
 
+use super::correlation::Standing;
 use crate::state::{Applied, BatchOutcome};
 
 /// The label of counters by source.
@@ -44,8 +44,13 @@ pub(crate) struct Metrics {
     in_flight: Gauge<u64, AtomicU64>,
     groups_evicted: Counter,
     hits_late: Counter,
+    hits_hurried: Counter,
+    hits_waiting: Gauge<u64, AtomicU64>,
     groups: Gauge<u64, AtomicU64>,
     groups_bytes: Gauge<u64, AtomicU64>,
+    windows_lost: Counter,
+    windows_save_failures: Counter,
+    windows_saved_bytes: Gauge<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -60,8 +65,13 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             groups_evicted: Counter::default(),
             hits_late: Counter::default(),
+            hits_hurried: Counter::default(),
+            hits_waiting: Gauge::default(),
             groups: Gauge::default(),
             groups_bytes: Gauge::default(),
+            windows_lost: Counter::default(),
+            windows_save_failures: Counter::default(),
+            windows_saved_bytes: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -113,11 +123,22 @@ impl Metrics {
     }
 
     /// How correlation rules stand.
-    pub(crate) fn correlated(&self, stats: &Stats) {
-        self.groups_evicted.inner().store(stats.evicted, Ordering::Relaxed);
-        self.hits_late.inner().store(stats.late, Ordering::Relaxed);
-        self.groups.set(stats.groups);
-        self.groups_bytes.set(stats.bytes);
+    pub(crate) fn correlated(&self, standing: &Standing) {
+        let Standing { counted, lost, saved_bytes, save_failures, .. } = standing;
+        let counters = [
+            (&self.groups_evicted, counted.stats.evicted),
+            (&self.hits_late, counted.stats.late),
+            (&self.hits_hurried, counted.stats.hurried),
+            (&self.windows_lost, lost + counted.resets),
+            (&self.windows_save_failures, *save_failures),
+        ];
+        for (counter, count) in counters {
+            counter.inner().store(count, Ordering::Relaxed);
+        }
+        self.groups.set(counted.stats.groups);
+        self.groups_bytes.set(counted.stats.bytes);
+        self.hits_waiting.set(counted.stats.waiting);
+        self.windows_saved_bytes.set(*saved_bytes);
     }
 
     fn register_correlation(&mut self) {
@@ -141,6 +162,31 @@ impl Metrics {
             "correlation_groups_bytes",
             "What the groups of correlation rules take in memory, estimated",
             self.groups_bytes.clone(),
+        );
+        registry.register(
+            "correlation_events_hurried",
+            "Events that correlation rules counted before older ones could have come, for want of room",
+            self.hits_hurried.clone(),
+        );
+        registry.register(
+            "correlation_events_waiting",
+            "Events that wait for older ones before correlation rules count them",
+            self.hits_waiting.clone(),
+        );
+        registry.register(
+            "correlation_windows_lost",
+            "How often the windows of correlation rules began empty because their state could not be used",
+            self.windows_lost.clone(),
+        );
+        registry.register(
+            "correlation_save_failures",
+            "How often the windows of correlation rules could not be saved",
+            self.windows_save_failures.clone(),
+        );
+        registry.register(
+            "correlation_saved_bytes",
+            "Size of the last saved state of correlation rules",
+            self.windows_saved_bytes.clone(),
         );
     }
 

@@ -4,21 +4,25 @@
 //! to SQL first and to the lake after it: a batch that is in the lake never comes again, so its findings must be kept
 //! before. What fails is tried again until it works; meanwhile the queue fills and senders are held back.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use wanglou_cases::Grouping;
-use wanglou_lake::{Lake, StoredEvent};
+use wanglou_lake::{Lake, LogPosition, StoredEvent};
 use wanglou_model::Timestamp;
 
-use super::inspect::{Inspected, Inspector, Knowledge};
-use super::intake::Logged;
+use super::correlation::{Correlation, Counted};
+use super::inspect::{Inspected, Inspector};
+use super::intake::{Logged, Queued};
 use super::ledger::Ledger;
 use super::live::Live;
 use super::metrics::Metrics;
-use crate::state::{BatchOutcome, State};
+use super::snapshot::Files;
+use super::windows::Snapshot;
+use crate::state::{BatchOutcome, MarkOutcome, State};
 
 /// Batches written in one transaction.
 const GROUP_BATCHES: usize = 64;
@@ -38,6 +42,10 @@ pub(crate) struct Outlets {
     pub live: Arc<Live>,
     pub metrics: Arc<Metrics>,
     pub grouping: Arc<Grouping>,
+    /// Where the state of correlation rules is saved.
+    pub files: Arc<Files>,
+    /// How it stands.
+    pub correlation: Arc<Correlation>,
 }
 
 /// Batches that are written together.
@@ -47,8 +55,18 @@ struct Group {
     events: Vec<Vec<StoredEvent>>,
     are_settled: Vec<bool>,
     room: Vec<OwnedSemaphorePermit>,
-    /// The state of correlation rules after it.
-    correlation: wanglou_detect::Stats,
+    /// What was found after them, because nothing came for a while.
+    mark: Option<MarkOutcome>,
+    /// The state of correlation rules after them, to be saved.
+    snapshot: Option<Snapshot>,
+    /// The same in numbers.
+    correlation: Counted,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.mark.is_none() && self.snapshot.is_none()
+    }
 }
 
 /// Runs until the queue is closed and empty.
@@ -56,41 +74,103 @@ struct Group {
 /// # Errors
 /// The inspecting thread cannot be started.
 pub(crate) fn start(
-    queue: mpsc::UnboundedReceiver<Logged>,
-    knowledge: Knowledge,
+    queue: mpsc::UnboundedReceiver<Queued>,
+    inspector: Inspector,
     outlets: Outlets,
 ) -> std::io::Result<tokio::task::JoinHandle<()>> {
     let (groups, inspected) = mpsc::channel(GROUPS_AHEAD);
-    std::thread::Builder::new()
-        .name("inspect".into())
-        .spawn(move || inspect(queue, &mut Inspector::new(knowledge), &groups))?;
+    let line = Line { lake: Arc::clone(&outlets.lake), is_replaying: true, waiting: BTreeMap::new() };
+    let stage = Stage { line, inspector, groups, group: Group::default() };
+    std::thread::Builder::new().name("inspect".into()).spawn(move || stage.run(queue))?;
     Ok(tokio::spawn(write(inspected, outlets)))
 }
 
-fn inspect(
-    mut queue: mpsc::UnboundedReceiver<Logged>,
-    inspector: &mut Inspector,
-    groups: &mpsc::Sender<Group>,
-) {
-    let mut waiting = Vec::with_capacity(GROUP_BATCHES);
-    while queue.blocking_recv_many(&mut waiting, GROUP_BATCHES) > 0 {
-        let mut group = Group::default();
-        for Logged { position, batch, decoded, is_settled, room } in waiting.drain(..) {
-            let Inspected { outcome, events } = inspector.inspect(position, &batch, decoded);
-            group.outcomes.push(outcome);
-            group.events.push(events);
-            group.are_settled.push(is_settled);
-            group.room.push(room);
-            group.correlation = inspector.correlation();
-            if group.outcomes.iter().map(|outcome| outcome.lines).sum::<u64>() >= GROUP_LINES
-                && groups.blocking_send(std::mem::take(&mut group)).is_err()
-            {
+/// New batches in the order of the log, after those of before the start.
+struct Line {
+    lake: Arc<Lake>,
+    is_replaying: bool,
+    waiting: BTreeMap<LogPosition, Logged>,
+}
+
+impl Line {
+    fn next(&mut self) -> Option<Logged> {
+        let first = self.waiting.first_entry().filter(|_| !self.is_replaying)?;
+        self.lake.take_turn(*first.key()).then(|| first.remove())
+    }
+}
+
+/// The writing stage is gone.
+struct Gone;
+
+/// The stage that computes.
+struct Stage {
+    line: Line,
+    inspector: Inspector,
+    groups: mpsc::Sender<Group>,
+    group: Group,
+}
+
+impl Stage {
+    fn run(mut self, mut queue: mpsc::UnboundedReceiver<Queued>) {
+        let mut received = Vec::with_capacity(GROUP_BATCHES);
+        while queue.blocking_recv_many(&mut received, GROUP_BATCHES) > 0 {
+            if received.drain(..).try_for_each(|queued| self.take(queued)).is_err() || self.send().is_err() {
                 return;
             }
         }
-        if !group.outcomes.is_empty() && groups.blocking_send(group).is_err() {
-            return;
+        self.group.snapshot = Some(self.inspector.windows.last_snapshot());
+        // When the writer is gone, the log is counted again at the next start.
+        _ = self.send();
+    }
+
+    fn take(&mut self, queued: Queued) -> Result<(), Gone> {
+        match queued {
+            Queued::Replayed(logged) => self.inspect(logged)?,
+            Queued::New(logged) => _ = self.line.waiting.insert(logged.position, logged),
+            Queued::ReplayOver => {
+                self.line.is_replaying = false;
+                self.inspector.windows.replayed();
+            }
+            Queued::Clock(now) => {
+                if !self.line.is_replaying && self.line.waiting.is_empty() {
+                    // A mark stands after the batches of its group.
+                    if self.group.mark.is_some() {
+                        self.send()?;
+                    }
+                    self.group.mark = self.inspector.idle(now);
+                }
+            }
         }
+        while let Some(logged) = self.line.next() {
+            self.inspect(logged)?;
+        }
+        Ok(())
+    }
+
+    fn inspect(&mut self, logged: Logged) -> Result<(), Gone> {
+        let Logged { position, batch, decoded, is_settled, room } = logged;
+        if let Some(snapshot) = self.inspector.windows.snapshot_before(position) {
+            self.group.snapshot = Some(snapshot);
+        }
+        if self.group.snapshot.is_some() || self.group.mark.is_some() {
+            self.send()?;
+        }
+        let Inspected { outcome, events } = self.inspector.inspect(position, &batch, decoded);
+        self.group.outcomes.push(outcome);
+        self.group.events.push(events);
+        self.group.are_settled.push(is_settled);
+        self.group.room.push(room);
+        let lines = self.group.outcomes.iter().map(|outcome| outcome.lines).sum::<u64>();
+        if lines >= GROUP_LINES { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<(), Gone> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let mut group = std::mem::take(&mut self.group);
+        group.correlation = self.inspector.windows.numbers();
+        self.groups.blocking_send(group).map_err(|_closed| Gone)
     }
 }
 
@@ -102,9 +182,14 @@ async fn write(mut inspected: mpsc::Receiver<Group>, outlets: Outlets) {
 
 async fn write_group(group: Group, outlets: &Outlets) {
     let applied = until_done("keeping findings failed", || {
-        outlets.state.apply(&group.outcomes, &outlets.grouping, Timestamp::now())
+        outlets.state.apply(&group.outcomes, group.mark.as_ref(), &outlets.grouping, Timestamp::now())
     })
     .await;
+    outlets.correlation.counted(&group.correlation);
+    if let Some(snapshot) = group.snapshot {
+        // All that it covers is in SQL now.
+        save(snapshot, outlets).await;
+    }
     for ((outcome, events), is_settled) in group.outcomes.iter().zip(group.events).zip(group.are_settled) {
         until_done("storing events failed", || outlets.lake.store(outcome.position, events.clone())).await;
         if !is_settled {
@@ -116,8 +201,26 @@ async fn write_group(group: Group, outlets: &Outlets) {
     drop(group.room);
     outlets.live.count(0, applied.new_findings);
     outlets.metrics.found(&applied);
-    outlets.metrics.correlated(&group.correlation);
     outlets.live.tell_found(applied);
+}
+
+/// Saves the state of correlation rules and lets the log go that is not needed with it. When that fails the log keeps
+/// what the last one needs.
+async fn save(snapshot: Snapshot, outlets: &Outlets) {
+    let (covers, releases, bytes) = (snapshot.covers, snapshot.releases, snapshot.bytes.len() as u64);
+    let files = Arc::clone(&outlets.files);
+    let saved = tokio::task::spawn_blocking(move || files.save(&snapshot)).await;
+    if let Err(error) = saved.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        tracing::error!(%error, path = %outlets.files.path().display(), "the windows of correlation rules were not saved: the log is kept for them");
+        return outlets.correlation.save_failed();
+    }
+    outlets.correlation.saved(bytes, Timestamp::now());
+    if let Err(error) = outlets.state.forget_marks(covers).await {
+        tracing::warn!(%error, "forgetting old idle marks failed");
+    }
+    if let Err(error) = outlets.lake.release(releases).await {
+        tracing::warn!(%error, "a log segment that is no longer needed stays on disk");
+    }
 }
 
 /// Tries until it works.

@@ -9,14 +9,15 @@ mod rows;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use parking_lot::Mutex;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use wanglou_cases::{Grouping, Incident, IncidentRepository, LinkKey, Taken, take};
 use wanglou_lake::LogPosition;
 use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Timestamp};
 
-use super::entity::{applied_batch, finding};
+use super::entity::{applied_batch, finding, idle_mark};
 use super::findings::parse;
-use super::{State, StateError, from_sql, incidents, suppressions, to_sql};
+use super::{State, StateError, from_sql, incidents, instant, suppressions, to_sql};
+use crate::platform::windows::Mark;
 
 /// Silence after which a finding of the same rule about the same things is a new one.
 const FOLD_WINDOW_NANOS: i64 = 3_600 * 1_000_000_000;
@@ -42,6 +43,15 @@ pub(crate) struct BatchOutcome {
     pub suppressed: Vec<Finding>,
 }
 
+/// What correlation found because nothing came for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct MarkOutcome {
+    pub mark: Mark,
+    pub findings: Vec<Finding>,
+    /// Findings that a suppression hides.
+    pub suppressed: Vec<Finding>,
+}
+
 /// A line that could not be read.
 #[derive(Clone, Debug)]
 pub(crate) struct DeadFrame {
@@ -61,10 +71,12 @@ pub(crate) struct Applied {
 }
 
 impl State {
-    /// Applies batches in order, in one transaction. Batches that were applied before are passed over.
+    /// Applies batches in order, and what was found after them, in one transaction. Batches that were applied before
+    /// are passed over.
     pub(crate) async fn apply(
         &self,
         outcomes: &[BatchOutcome],
+        mark: Option<&MarkOutcome>,
         grouping: &Grouping,
         now: Timestamp,
     ) -> Result<Applied, StateError> {
@@ -83,6 +95,15 @@ impl State {
                 desk.take_in(finding, grouping, now).await?;
             }
         }
+        if let Some(MarkOutcome { mark, findings, suppressed }) = mark {
+            rows::note_mark(&transaction, *mark).await?;
+            for finding in suppressed {
+                suppressions::hide(&transaction, finding, now).await?;
+            }
+            for finding in findings {
+                desk.take_in(finding, grouping, now).await?;
+            }
+        }
         let applied = desk.finish().await?;
         transaction.commit().await?;
         Ok(applied)
@@ -98,18 +119,32 @@ impl State {
         Ok(rows.into_iter().map(position).collect())
     }
 
-    /// Forgets that batches were applied, but for those of the newest segments of the log: the others never come
-    /// again.
-    pub(crate) async fn forget_applied(&self, segments: u64) -> Result<(), StateError> {
-        let newest: Option<Option<i64>> = applied_batch::Entity::find()
-            .select_only()
-            .column_as(applied_batch::Column::Segment.max(), "segment")
-            .into_tuple()
-            .one(&self.db)
-            .await?;
-        let Some(newest) = newest.flatten() else { return Ok(()) };
+    /// Forgets that batches of segments before `first_kept` were applied: they never come again.
+    pub(crate) async fn forget_applied(&self, first_kept: u64) -> Result<(), StateError> {
         applied_batch::Entity::delete_many()
-            .filter(applied_batch::Column::Segment.lt(newest.saturating_sub(to_sql(segments))))
+            .filter(applied_batch::Column::Segment.lt(to_sql(first_kept)))
+            .exec(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// The idle marks that must be repeated when the log is read again.
+    pub(crate) async fn idle_marks(&self) -> Result<Vec<Mark>, StateError> {
+        let rows = idle_mark::Entity::find().all(&self.db).await?;
+        let mark = |row: idle_mark::Model| Mark {
+            after: LogPosition { segment: from_sql(row.segment), offset: from_sql(row.offset) },
+            clock: instant(row.clock),
+        };
+        Ok(rows.into_iter().map(mark).collect())
+    }
+
+    /// Forgets the marks before a batch: what they did is saved.
+    pub(crate) async fn forget_marks(&self, before: LogPosition) -> Result<(), StateError> {
+        use idle_mark::Column;
+        let (segment, offset) = (to_sql(before.segment), to_sql(before.offset));
+        let same = Condition::all().add(Column::Segment.eq(segment)).add(Column::Offset.lt(offset));
+        idle_mark::Entity::delete_many()
+            .filter(Condition::any().add(Column::Segment.lt(segment)).add(same))
             .exec(&self.db)
             .await?;
         Ok(())

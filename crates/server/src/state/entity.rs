@@ -110,6 +110,28 @@ pub(crate) mod applied_batch {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Times at which correlation went on though no batch came.
+pub(crate) mod idle_mark {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "idle_marks")]
+    pub struct Model {
+        /// The batch after which that was.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub segment: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub offset: i64,
+        /// Until when; the last of several.
+        pub clock: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Lines that could not be read.
 pub(crate) mod dead_letter {
     use sea_orm::entity::prelude::*;

@@ -2,6 +2,7 @@
 
 mod m20261122_000001_first;
 mod m20261125_000010_suppressions;
+mod m20261125_000020_idle_marks;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_first::Migration), Box::new(m20261125_000010_suppressions::Migration)]
+        vec![
+            Box::new(m20261122_000001_first::Migration),
+            Box::new(m20261125_000010_suppressions::Migration),
+            Box::new(m20261125_000020_idle_marks::Migration),
+        ]
     }
 }

@@ -123,3 +123,51 @@ async fn a_file_that_was_written_and_not_committed_is_replaced() {
     assert_eq!(lake.search(&all()).await.unwrap().hits.len(), 5);
     assert_eq!(std::fs::read_dir(&day).unwrap().count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_not_released_comes_again_though_it_is_in_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = |released| LakeConfig { released, ..config(dir.path()) };
+    let lake = Lake::open(kept(0)).await.unwrap();
+    for key in ["a", "b", "c"] {
+        put(&lake, key, 5, 0).await;
+        lake.flush().await.unwrap();
+    }
+    lake.release(1).await.unwrap();
+    assert_eq!(lake.first_kept().await, 2);
+    drop(lake);
+    let lake = reopen(&kept(1)).await;
+    let again: Vec<_> = lake.replay().map(Result::unwrap).collect();
+    let segments: Vec<u64> = again.iter().map(|(at, _)| at.segment).collect();
+    assert_eq!(segments, [2, 3]);
+    for (at, batch) in again {
+        assert!(lake.is_committed(at));
+        lake.store(at, decode(&batch, at, 0)).await.unwrap();
+        assert!(matches!(lake.append(batch).await.unwrap(), Appended::AlreadyHad(_)));
+    }
+    put(&lake, "d", 5, 0).await;
+    lake.flush().await.unwrap();
+    assert_eq!((lake.stats().table_events, lake.search(&all()).await.unwrap().hits.len()), (20, 20));
+    lake.release(9).await.unwrap();
+    assert_eq!(lake.first_kept().await, 5);
+    drop(lake);
+    let lake = reopen(&kept(9)).await;
+    assert_eq!(lake.replay().count(), 0);
+    assert!(matches!(lake.append(batch("b", 5)).await.unwrap(), Appended::AlreadyHad(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_are_given_in_the_order_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(config(dir.path())).await.unwrap();
+    put(&lake, "before", 1, 0).await;
+    drop(lake);
+    let lake = reopen(&config(dir.path())).await;
+    let mut positions = Vec::new();
+    for key in ["a", "b"] {
+        let Appended::At(at) = lake.append(batch(key, 1)).await.unwrap() else { panic!("not new") };
+        positions.push(at);
+    }
+    assert!(!lake.take_turn(positions[1]));
+    assert!(lake.take_turn(positions[0]) && lake.take_turn(positions[1]) && !lake.take_turn(positions[1]));
+}

@@ -9,7 +9,10 @@ use wanglou_lake::LogPosition;
 use wanglou_model::{Finding, IncidentId};
 
 use super::BatchOutcome;
-use crate::state::entity::{applied_batch, dead_letter, finding, finding_entity, finding_tactic, source};
+use crate::platform::windows::Mark;
+use crate::state::entity::{
+    applied_batch, dead_letter, finding, finding_entity, finding_tactic, idle_mark, source,
+};
 use crate::state::{StateError, to_sql};
 
 /// Dead letters that are kept: the newest. At 8 KiB each this is 80 MiB at most.
@@ -31,6 +34,20 @@ pub(super) async fn note_applied(
         .to_owned();
     let inserted = applied_batch::Entity::insert(row).on_conflict(known).exec_without_returning(db).await?;
     Ok(inserted == 1)
+}
+
+/// Notes that correlation went on though no batch came.
+pub(super) async fn note_mark(db: &impl ConnectionTrait, mark: Mark) -> Result<(), StateError> {
+    use idle_mark::Column;
+    let row = idle_mark::ActiveModel {
+        segment: Set(to_sql(mark.after.segment)),
+        offset: Set(to_sql(mark.after.offset)),
+        clock: Set(mark.clock.nanos()),
+    };
+    let later =
+        OnConflict::columns([Column::Segment, Column::Offset]).update_column(Column::Clock).to_owned();
+    idle_mark::Entity::insert(row).on_conflict(later).exec_without_returning(db).await?;
+    Ok(())
 }
 
 /// Adds to the source's sums.

@@ -81,7 +81,7 @@ impl Fixture {
     }
 
     async fn apply(&self, outcomes: &[BatchOutcome]) -> Applied {
-        self.state.apply(outcomes, &Grouping::default(), Timestamp::from_secs(100)).await.unwrap()
+        self.state.apply(outcomes, None, &Grouping::default(), Timestamp::from_secs(100)).await.unwrap()
     }
 
     async fn findings(&self) -> Vec<(u64, String)> {
