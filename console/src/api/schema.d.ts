@@ -503,6 +503,58 @@ export interface components {
          * @enum {string}
          */
         ChangeKind: "opened" | "state" | "note" | "severity";
+        /**
+         * @description How correlation rules stand. Whatever they could not count is here; all is well when everything but `groups`,
+         *     `bytes` and `waiting` is 0.
+         */
+        CorrelationHealth: {
+            /**
+             * Format: int64
+             * @description What they take in memory, estimated.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Open windows forgotten for want of room since the windows began: raise `correlation.memory_mib` or
+             *     `correlation.groups`, or narrow the rules.
+             */
+            evicted: number;
+            /**
+             * Format: int64
+             * @description Windows that are open, one for each group.
+             */
+            groups: number;
+            /**
+             * Format: int64
+             * @description Events counted before older ones could have come, for want of room.
+             */
+            hurried: number;
+            /**
+             * Format: int64
+             * @description Events that came too late to be counted.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description How often they could not be saved since start.
+             */
+            save_failures: number;
+            /**
+             * Format: date-time
+             * @description When they were last saved since start; a restart goes on from there and from the log.
+             */
+            saved_at?: string | null;
+            /**
+             * Format: int64
+             * @description Events that wait for older ones.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description How often the windows began empty since start because their state could not be used.
+             */
+            windows_lost: number;
+        };
         /** @description A new source with its token. */
         CreatedSource: {
             /** @description The source. */
@@ -637,6 +689,8 @@ export interface components {
         };
         /** @description How the platform is. */
         Health: {
+            /** @description How correlation rules stand. */
+            correlation: components["schemas"]["CorrelationHealth"];
             /**
              * @description `starting` while the log is replayed, `ready`, or `stopping`.
              * @example ready
@@ -898,6 +952,8 @@ export interface components {
         };
         /** @description The overview of a time range. */
         Overview: {
+            /** @description How correlation rules stand now. */
+            correlation: components["schemas"]["CorrelationHealth"];
             /** @description Events of the range. */
             events: components["schemas"]["EventSummary"];
             /** @description Findings of the range. */

@@ -348,7 +348,8 @@ impl Correlator {
         // Two for each event that comes: closed groups go faster than new ones can come.
         for _ in 0..2 {
             let is_closed = groups.oldest().is_some_and(|group| {
-                let closes = |at: i64| at.saturating_add(plan.terms.timespan_nanos);
+                let span = plan.terms.timespan_nanos.saturating_add(self.limits.lateness_nanos);
+                let closes = |at: i64| at.saturating_add(span);
                 group.key != fed.key && closes(group.newest) < time && closes(group.arrival) < self.clock
             });
             let Some(group) = is_closed.then(|| groups.remove_oldest()).flatten() else { break };

@@ -48,10 +48,14 @@ pub(crate) enum ConfigError {
     #[error("`tls.certificate` and `tls.key` go together: give both or neither")]
     HalfTls,
     /// Correlations would be told too late to be of use.
-    #[error("`correlation.lateness_secs`: {seconds} is too long: events may wait up to an hour (3600) for older ones")]
+    #[error(
+        "`correlation.lateness_secs`: {seconds} is too long: events may wait up to an hour (3600) for older ones"
+    )]
     Lateness { seconds: u32 },
     /// Correlations could remember nothing.
-    #[error("`correlation.memory_mib` and `correlation.groups` must be more than 0: with nothing remembered no correlation rule can find anything")]
+    #[error(
+        "`correlation.memory_mib` and `correlation.groups` must be more than 0: with nothing remembered no correlation rule can find anything"
+    )]
     NoWindows,
     /// Two watched folders would be one source.
     #[error(
@@ -362,7 +366,10 @@ mod tests {
         let error = Config::resolve(file("time_zone = 'Asia/Beijing'"), flags("/a")).unwrap_err();
         assert!(matches!(error, ConfigError::TimeZone { .. }));
         for wrong in ["lateness_secs = 7200", "memory_mib = 0", "groups = 0"] {
-            assert!(Config::resolve(self::file(&format!("[correlation]\n{wrong}")), flags("/a")).is_err(), "{wrong}");
+            assert!(
+                Config::resolve(self::file(&format!("[correlation]\n{wrong}")), flags("/a")).is_err(),
+                "{wrong}"
+            );
         }
         let twice =
             Flags { watch: vec!["/a/log".parse().unwrap(), "/b/log".parse().unwrap()], ..flags("/a") };

@@ -148,6 +148,7 @@ impl Platform {
         let (correlator, counted) =
             restore(Arc::clone(&files), Arc::clone(&rules), plan.correlation, &correlation).await;
         let windows = Windows::new(correlator, plan.correlation, counted, state.idle_marks().await?);
+        correlation.counted(&windows.numbers());
         // What the windows have not counted must stay in the log.
         let released = counted.segment.saturating_sub(1);
         let config = LakeConfig { released, ..LakeConfig::at(plan.data_dir.join("lake")) };

@@ -48,9 +48,10 @@ impl Terms {
     /// nothing to wait for.
     pub(crate) fn only_grows(&self) -> bool {
         matches!(self.aggregate, Aggregate::EventCount | Aggregate::ValueCount(_) | Aggregate::Temporal)
-            && self.conditions.iter().all(|(comparison, _)| {
-                matches!(comparison, Comparison::Greater | Comparison::GreaterOrEqual)
-            })
+            && self
+                .conditions
+                .iter()
+                .all(|(comparison, _)| matches!(comparison, Comparison::Greater | Comparison::GreaterOrEqual))
     }
 
     /// The condition as a rule writes it.
@@ -202,7 +203,9 @@ impl Window {
     /// Whether the evidence of an event at `time` with this value is worth keeping.
     pub(super) fn wants_evidence(&self, value: u64, time: i64, terms: &Terms) -> bool {
         let recent = match self {
-            Self::Values(values) => return values.wants_evidence(value, time.saturating_sub(terms.timespan_nanos)),
+            Self::Values(values) => {
+                return values.wants_evidence(value, time.saturating_sub(terms.timespan_nanos));
+            }
             Self::Events(Timeline { recent, .. }) => recent,
             Self::Numbers(numbers) => &numbers.events.recent,
             Self::Together(_) | Self::InOrder(_) => return true,

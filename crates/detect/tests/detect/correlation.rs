@@ -319,6 +319,68 @@ fn what_changed_is_dropped_and_the_rest_goes_on() {
     assert_eq!(ids, ["one"]);
 }
 
+/// With half a minute allowed for late events: what more events of any order reach is told with the event that
+/// completes it; what depends on order waits, and no longer than it must.
+#[test]
+fn only_what_depends_on_order_waits() {
+    let rules = |second: &str| {
+        let rule = format!(
+            "{BASE}title: Many\nid: many\ncorrelation: {{rules: [failed], timespan: 10s, {second}}}\n"
+        );
+        Arc::new(compiled(&[&rule], &Taxonomy::default()).engine)
+    };
+    let limits = Limits { lateness_nanos: 30_000_000_000, ..Limits::default() };
+    let feed_at = |correlator: &mut Correlator, engine: &Engine, arrivals: &[i64]| {
+        let mut out = Vec::new();
+        for second in arrivals {
+            let record = record_of("test", Format::Json, &json!({"result": "failure", "n": second}));
+            let mut event = event(*second, u128::from(second.cast_unsigned()));
+            event.arrival = event.time;
+            let hits = engine.evaluate(&record, &mut engine.scratch()).to_vec();
+            correlator.observe(&hits, &record, &event, None, &mut out);
+        }
+        out
+    };
+    for (terms, is_prompt) in [
+        ("type: event_count, condition: {gte: 3}", true),
+        ("type: value_count, condition: {field: n, gt: 2}", true),
+        ("type: event_count, condition: {gte: 3, lt: 4}", false),
+        ("type: value_sum, condition: {field: n, gte: 3}", false),
+    ] {
+        let engine = rules(terms);
+        let mut correlator = Correlator::with_limits(Arc::clone(&engine), limits);
+        let mut out = feed_at(&mut correlator, &engine, &[0, 1, 2]);
+        assert_eq!((out.len() == 1, correlator.due().is_none()), (is_prompt, is_prompt), "{terms}");
+        if is_prompt {
+            continue;
+        }
+        assert_eq!(correlator.due(), Some(Timestamp::from_secs(1_030)));
+        correlator.advance(Timestamp::from_secs(1_031), &mut out);
+        assert!(out.len() <= 1 && correlator.due() == Some(Timestamp::from_secs(1_032)), "{terms}");
+        correlator.advance(Timestamp::from_secs(1_032), &mut out);
+        assert_eq!((out.len(), correlator.due()), (1, None), "{terms}");
+    }
+}
+
+/// A value that comes again and again is proved by its first sighting, as long as that is within the window.
+#[test]
+fn the_evidence_of_a_value_is_made_once_a_window() {
+    let engine = engine(
+        "  type: value_count\n  rules: [failed]\n  timespan: 10s\n  condition: {field: user, gte: 2}\n",
+    );
+    let findings = run(&engine, &[(0, "a", "u"), (5, "a", "u"), (6, "a", "u"), (7, "a", "v")]);
+    let records = |finding: &Finding| -> Vec<u64> {
+        finding.evidences.iter().map(|evidence| evidence.place.as_ref().unwrap().record).collect()
+    };
+    assert_eq!(records(&findings[0].1), [1, 4]);
+    assert_eq!(findings[0].1.evidences[0].matches[0].pattern, "result: 'failure'");
+    // The newest sighting is what the window counts.
+    let named = &findings[0].1.correlation.as_ref().unwrap().events;
+    assert_eq!(named[0].place.as_ref().unwrap().record, 3);
+    let findings = run(&engine, &[(0, "a", "u"), (5, "a", "u"), (12, "a", "u"), (14, "a", "v")]);
+    assert_eq!(records(&findings[0].1), [3, 4]);
+}
+
 #[test]
 fn damaged_snapshots_are_refused() {
     let engine = event_count("gte: 2");

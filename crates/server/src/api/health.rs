@@ -7,9 +7,12 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use wanglou_model::Timestamp;
+
 use super::App;
 use super::problem::{Problem, ProblemDocument};
 use crate::platform::Phase;
+use crate::platform::correlation::Standing;
 
 /// How the platform is.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +24,51 @@ pub(crate) struct Health {
     pub version: String,
     /// Seconds since start.
     pub uptime_s: u64,
+    /// How correlation rules stand.
+    pub correlation: CorrelationHealth,
+}
+
+/// How correlation rules stand. Whatever they could not count is here; all is well when everything but `groups`,
+/// `bytes` and `waiting` is 0.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CorrelationHealth {
+    /// Windows that are open, one for each group.
+    pub groups: u64,
+    /// What they take in memory, estimated.
+    pub bytes: u64,
+    /// Events that wait for older ones.
+    pub waiting: u64,
+    /// Open windows forgotten for want of room since the windows began: raise `correlation.memory_mib` or
+    /// `correlation.groups`, or narrow the rules.
+    pub evicted: u64,
+    /// Events that came too late to be counted.
+    pub late: u64,
+    /// Events counted before older ones could have come, for want of room.
+    pub hurried: u64,
+    /// How often the windows began empty since start because their state could not be used.
+    pub windows_lost: u64,
+    /// How often they could not be saved since start.
+    pub save_failures: u64,
+    /// When they were last saved since start; a restart goes on from there and from the log.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub saved_at: Option<Timestamp>,
+}
+
+impl From<Standing> for CorrelationHealth {
+    fn from(standing: Standing) -> Self {
+        let stats = standing.counted.stats;
+        Self {
+            groups: stats.groups,
+            bytes: stats.bytes,
+            waiting: stats.waiting,
+            evicted: stats.evicted,
+            late: stats.late,
+            hurried: stats.hurried,
+            windows_lost: standing.lost + standing.counted.resets,
+            save_failures: standing.save_failures,
+            saved_at: standing.saved_at,
+        }
+    }
 }
 
 /// Says how the platform is. Open to all.
@@ -35,6 +83,7 @@ pub(crate) async fn health(State(app): State<App>) -> Json<Health> {
         status: status.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: app.platform.uptime().as_secs(),
+        correlation: app.platform.correlation.standing().into(),
     })
 }
 

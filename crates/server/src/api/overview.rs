@@ -13,6 +13,7 @@ use super::App;
 use super::events::{Histogram, TimeCount};
 use super::extract::{Query, TimeRange};
 use super::findings::by_severity;
+use super::health::CorrelationHealth;
 use super::incidents::{SeverityName, TacticInfo};
 use super::problem::{Problem, ProblemDocument};
 use super::sources::{self, SourceInfo};
@@ -34,6 +35,8 @@ pub(crate) struct Overview {
     pub top_rules: Vec<RuleCount>,
     /// All sources.
     pub sources: Vec<SourceInfo>,
+    /// How correlation rules stand now.
+    pub correlation: CorrelationHealth,
 }
 
 /// Events of a range.
@@ -160,6 +163,7 @@ pub(crate) async fn overview(
             .collect(),
         findings: finding_summary(&findings, range, bucket_nanos),
         sources: sources::all(&app.platform).await?,
+        correlation: app.platform.correlation.standing().into(),
     }))
 }
 

@@ -73,7 +73,11 @@ impl Files {
         })
     }
 
-    fn read(&self, engine: Arc<Engine>, limits: Limits) -> Result<Option<(Correlator, LogPosition)>, FileError> {
+    fn read(
+        &self,
+        engine: Arc<Engine>,
+        limits: Limits,
+    ) -> Result<Option<(Correlator, LogPosition)>, FileError> {
         let bytes = match std::fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read?,

@@ -97,7 +97,12 @@ impl Windows {
     }
 
     /// Begins a batch; false when it is counted already. What the time until its arrival completes goes to `out`.
-    pub(crate) fn begin(&mut self, position: LogPosition, arrival: Timestamp, out: &mut Vec<Finding>) -> bool {
+    pub(crate) fn begin(
+        &mut self,
+        position: LogPosition,
+        arrival: Timestamp,
+        out: &mut Vec<Finding>,
+    ) -> bool {
         if position <= self.counted {
             return false;
         }
@@ -175,8 +180,7 @@ impl Windows {
 
     /// Repeats the marks that stood before a batch. What they found is in SQL.
     fn repeat_marks(&mut self, before: Option<LogPosition>) {
-        while let Some(mark) =
-            self.marks.pop_front_if(|mark| before.is_none_or(|before| mark.after < before))
+        while let Some(mark) = self.marks.pop_front_if(|mark| before.is_none_or(|before| mark.after < before))
         {
             self.correlator.advance(mark.clock, &mut Vec::new());
         }

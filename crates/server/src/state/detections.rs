@@ -9,7 +9,9 @@ mod rows;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use parking_lot::Mutex;
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use wanglou_cases::{Grouping, Incident, IncidentRepository, LinkKey, Taken, take};
 use wanglou_lake::LogPosition;
 use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Timestamp};

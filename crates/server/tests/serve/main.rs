@@ -14,3 +14,4 @@ mod first_day;
 mod harness;
 mod rules;
 mod sources;
+mod windows;
