@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use wanglou_detect::Limits;
 
+use crate::rulebook::{ProcessingArgs, RuleSources};
+
 /// The address of the console and the API, where nothing else is said.
 pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443);
@@ -79,6 +81,10 @@ pub(crate) struct File {
     folders: Vec<FolderFile>,
     /// Sigma rules beside the built-in ones: folders, files or zips. They are read again when they change.
     rules: Vec<PathBuf>,
+    /// pySigma processing pipelines that change all rules, in order of their priority.
+    pipelines: Vec<PathBuf>,
+    /// YAML maps from placeholders to their values.
+    placeholders: Vec<PathBuf>,
     correlation: CorrelationFile,
 }
 
@@ -166,7 +172,7 @@ pub(crate) struct Flags {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
     pub watch: Vec<WatchFlag>,
-    pub rules: Vec<PathBuf>,
+    pub rules: RuleSources,
 }
 
 /// `--watch [NAME=]DIR`.
@@ -218,8 +224,8 @@ pub(crate) struct Config {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
     pub folders: Vec<Folder>,
-    /// Rules beside the built-in ones.
-    pub rules: Vec<PathBuf>,
+    /// Rules beside the built-in ones, and what changes rules.
+    pub rules: RuleSources,
     /// How much correlation rules may remember, and how long they wait.
     pub correlation: Limits,
 }
@@ -265,7 +271,13 @@ impl Config {
             syslog_udp: [file.syslog.udp.into(), flags.syslog_udp].concat(),
             syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
             folders: unique(folders)?,
-            rules: [file.rules, flags.rules].concat(),
+            rules: RuleSources {
+                paths: [file.rules, flags.rules.paths].concat(),
+                processing: ProcessingArgs {
+                    pipeline: [file.pipelines, flags.rules.processing.pipeline].concat(),
+                    placeholders: [file.placeholders, flags.rules.processing.placeholders].concat(),
+                },
+            },
             correlation: file.correlation.limits()?,
         })
     }

@@ -21,7 +21,7 @@ mod throttle;
 pub(crate) mod windows;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -40,6 +40,7 @@ pub(crate) use overview::{Overview, OverviewError, bucket_nanos, width};
 pub(crate) use sources::{OpenSource, SourcePlan, SourcesError};
 
 use crate::content;
+use crate::rulebook::RuleSources;
 use crate::state::{State, StateError};
 use accounts::Accounts;
 use correlation::Correlation;
@@ -100,10 +101,10 @@ pub(crate) struct Plan<'p> {
     /// The zone of times that come without one.
     pub zone: TimeZone,
     pub sources: SourcePlan,
-    /// Rules beside the built-in ones.
-    pub rules: Vec<PathBuf>,
     /// How much correlation rules may remember, and how long they wait.
     pub correlation: Limits,
+    /// Rules beside the built-in ones, and what changes rules.
+    pub rules: RuleSources,
 }
 
 /// The running platform.

@@ -15,7 +15,7 @@ use crate::scan::output::visible;
 const SHOWN: usize = 20;
 
 /// What changes rules before they are compiled.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ProcessingArgs {
     /// pySigma processing pipeline (YAML) that changes the rules, such as field names; may be given several times
     #[arg(long, value_name = "FILE")]
@@ -23,6 +23,27 @@ pub(crate) struct ProcessingArgs {
     /// Values of placeholders such as %Administrators%: a YAML map from names to lists; may be given several times
     #[arg(long, value_name = "FILE")]
     pub placeholders: Vec<PathBuf>,
+}
+
+impl ProcessingArgs {
+    fn read(&self) -> anyhow::Result<Processing> {
+        let (processing, mistakes) = Processing::read(&self.pipeline, &self.placeholders);
+        if !mistakes.is_empty() {
+            let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            let shown: Vec<_> = texts.iter().flat_map(|text| text.lines()).map(visible).collect();
+            anyhow::bail!("the rules cannot be processed\n{}", shown.join("\n"));
+        }
+        Ok(processing)
+    }
+}
+
+/// Where a platform's rules come from beside the built-in ones, and what changes all of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleSources {
+    /// Folders, files or zips.
+    pub paths: Vec<PathBuf>,
+    /// Pipelines and placeholders.
+    pub processing: ProcessingArgs,
 }
 
 /// Compiled rules.
@@ -52,26 +73,22 @@ impl Rulebook {
     /// When the built-in content is wrong, or a pipeline or placeholder file: without it rules would mean something
     /// else.
     pub(crate) fn load_processed(paths: &[PathBuf], args: &ProcessingArgs) -> anyhow::Result<Self> {
-        let (processing, mistakes) = Processing::read(&args.pipeline, &args.placeholders);
-        if !mistakes.is_empty() {
-            let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            let shown: Vec<_> = texts.iter().flat_map(|text| text.lines()).map(visible).collect();
-            anyhow::bail!("the rules cannot be processed\n{}", shown.join("\n"));
-        }
+        let processing = args.read()?;
         let (files, diagnostics) =
             if paths.is_empty() { (content::rules(), Vec::new()) } else { rules::read(paths) };
         Self::compile(&files, diagnostics, &processing)
     }
 
-    /// Reads and compiles the built-in rules and those under these paths.
+    /// Reads and compiles the built-in rules and those of a platform.
     ///
     /// # Errors
-    /// As [`Rulebook::load`].
-    pub(crate) fn load_with_built_in(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    /// As [`Rulebook::load_processed`].
+    pub(crate) fn load_with_built_in(sources: &RuleSources) -> anyhow::Result<Self> {
+        let processing = sources.processing.read()?;
         let mut files = content::rules();
-        let (more, diagnostics) = rules::read(paths);
+        let (more, diagnostics) = rules::read(&sources.paths);
         files.extend(more);
-        Self::compile(&files, diagnostics, &Processing::default())
+        Self::compile(&files, diagnostics, &processing)
     }
 
     /// Why these rules must not take the place of others: nothing loads, or a path cannot be read, so that rules which

@@ -9,6 +9,11 @@ use super::rewrite::{copied, entries, members};
 use super::values;
 use crate::sigma::{Detection, Expr, Item, Rule, Test, Written};
 
+/// Items of a rule and tests of all its items that pipelines may make. Each step may multiply what the one
+/// before it left, so there must be an end; the largest public rule has some 2,000 values.
+const MAX_ITEMS: usize = 10_000;
+const MAX_TESTS: usize = 10_000;
+
 /// Lets pipelines change a rule. An error says why it is refused.
 pub(super) fn apply(pipelines: &[Pipeline], rule: &mut Rule) -> Result<(), String> {
     let mut run = Run { rule, applied: BTreeSet::new(), items: BTreeMap::new(), state: BTreeMap::new() };
@@ -59,6 +64,18 @@ impl Run<'_> {
             _ => self.change_items(step)?,
         }
         self.applied.extend(step.id.clone());
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), String> {
+        let items = &self.rule.detection.items;
+        let mut tests = items.iter().flat_map(|item| &item.tests);
+        if items.len() > MAX_ITEMS || tests.clone().count() > MAX_TESTS {
+            return Err(format!("the pipeline makes more than {MAX_ITEMS} items or {MAX_TESTS} values"));
+        }
+        if tests.any(|written| values::is_too_long(&written.test)) {
+            return Err(format!("the pipeline makes a value of more than {} bytes", values::MAX_VALUE));
+        }
         Ok(())
     }
 
@@ -74,7 +91,8 @@ impl Run<'_> {
             ];
             let fill = |text: &str| {
                 names.iter().fold(text.to_owned(), |text, (name, value)| {
-                    text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
+                    let text = values::filled(&text, &format!("${{{name}}}"), value);
+                    values::filled(&text, &format!("${name}"), value)
                 })
             };
             for written in added.items.iter_mut().flat_map(|item| &mut item.tests) {
@@ -201,7 +219,14 @@ fn rename(items: &mut Vec<Item>, entry: &Expr, names: &[String]) -> Expr {
         }
         return entry.clone();
     }
-    Expr::Or(names.iter().map(|name| copied(entry, items, name)).collect())
+    let mut copies = Vec::new();
+    for name in names {
+        if items.len() > MAX_ITEMS {
+            break;
+        }
+        copies.push(copied(entry, items, name));
+    }
+    Expr::Or(copies)
 }
 
 /// Renames the fields that values name.
@@ -223,6 +248,7 @@ fn change_references(items: &mut [Item], own: &[usize], names: &dyn Fn(&str) -> 
                 };
                 names.iter().map(renamed).collect()
             })
+            .take(MAX_TESTS + 1)
             .collect();
     }
 }
@@ -240,7 +266,7 @@ fn change_values(does: &Transformation, item: &mut Item) {
                 let found = plain.and_then(|text| mapping.get(&text));
                 found.map_or_else(|| vec![written.clone()], |texts| values::mapped(written, texts))
             };
-            item.tests = item.tests.iter().flat_map(mapped).collect();
+            item.tests = item.tests.iter().flat_map(mapped).take(MAX_TESTS + 1).collect();
         }
         Transformation::SetValue(value) => item.tests = vec![values::text(value, false)],
         Transformation::CaseSensitive => {

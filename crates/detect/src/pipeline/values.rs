@@ -5,6 +5,34 @@ use regex_automata::meta::Regex;
 use super::model::Case;
 use crate::sigma::{Pattern, Piece, Test, Written};
 
+/// Bytes of a value that a pipeline may make. What grows beyond is left unfinished, for the rule is refused then.
+pub(super) const MAX_VALUE: usize = 64 << 10;
+
+/// Whether a test's text is longer than [`MAX_VALUE`].
+pub(super) fn is_too_long(test: &Test) -> bool {
+    let Test::Text { pattern, .. } = test else { return false };
+    let lens = pattern.pieces().iter().map(|piece| match piece {
+        Piece::Literal(text) => text.len(),
+        Piece::Any | Piece::One | Piece::Dash => 1,
+    });
+    lens.sum::<usize>() > MAX_VALUE
+}
+
+/// The text with each `name` replaced by `value`.
+pub(super) fn filled(text: &str, name: &str, value: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while out.len() <= MAX_VALUE
+        && let Some((before, after)) = rest.split_once(name)
+    {
+        out.push_str(before);
+        out.push_str(value);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// A text value with its wildcards as signs and without escapes.
 pub(super) fn written_text(test: &Test) -> Option<String> {
     match test {
@@ -97,6 +125,7 @@ fn protect(text: &str) -> String {
 /// Where an expression matches, and what stands there instead; `\1` and `\g<name>` in the replacement are the groups,
 /// as in Python.
 fn replacements(text: &str, regex: &Regex, replacement: &str) -> Vec<(std::ops::Range<usize>, String)> {
+    let mut made = 0;
     let replaced = regex.captures_iter(text).filter_map(|captures| {
         let range = captures.get_match()?.range();
         let group = |index: usize| captures.get_group(index).and_then(|span| text.get(span.start..span.end));
@@ -106,7 +135,12 @@ fn replacements(text: &str, regex: &Regex, replacement: &str) -> Vec<(std::ops::
         };
         Some((range, expand(replacement, &group, &named)))
     });
-    replaced.collect()
+    let is_room_left = |(_, replaced): &(_, String)| {
+        let before = made;
+        made += replaced.len();
+        before <= MAX_VALUE
+    };
+    replaced.take_while(is_room_left).collect()
 }
 
 fn expand<'t>(
@@ -116,7 +150,9 @@ fn expand<'t>(
 ) -> String {
     let mut out = String::new();
     let mut rest = replacement;
-    while let Some((before, after)) = rest.split_once('\\') {
+    while out.len() <= MAX_VALUE
+        && let Some((before, after)) = rest.split_once('\\')
+    {
         out.push_str(before);
         if let Some((name, tail)) = after.strip_prefix("g<").and_then(|after| after.split_once('>')) {
             out.push_str(name.parse().map_or_else(|_| named(name), group).unwrap_or_default());

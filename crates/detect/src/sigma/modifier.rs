@@ -5,6 +5,9 @@ use super::regex::Flags;
 use crate::diagnostic::{self, Rejected, Reporter};
 use crate::yaml::{Key, Mark};
 
+/// Transformations of one value. People write at most `expand|windash|wide|base64offset`.
+const MAX_TRANSFORMS: usize = 4;
+
 /// A key: a field and what its modifiers ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Modified<'k> {
@@ -80,15 +83,20 @@ fn apply(
         "all" => return set(&mut modified.all, name, mark, reporter),
         "cased" => return set(&mut modified.cased, name, mark, reporter),
         "neq" => return set(&mut modified.negated, name, mark, reporter),
-        "windash" => return transform(modified, Transform::Windash),
+        "windash" => return transform(modified, Transform::Windash, mark, reporter),
         "wide" | "utf16le" => {
-            return transform(modified, Transform::Utf16 { big_endian: false, mark: false });
+            let utf16 = Transform::Utf16 { big_endian: false, mark: false };
+            return transform(modified, utf16, mark, reporter);
         }
-        "utf16be" => return transform(modified, Transform::Utf16 { big_endian: true, mark: false }),
-        "utf16" => return transform(modified, Transform::Utf16 { big_endian: false, mark: true }),
-        "base64" => return transform(modified, Transform::Base64),
-        "base64offset" => return transform(modified, Transform::Base64Offset),
-        "expand" => return transform(modified, Transform::Expand),
+        "utf16be" => {
+            return transform(modified, Transform::Utf16 { big_endian: true, mark: false }, mark, reporter);
+        }
+        "utf16" => {
+            return transform(modified, Transform::Utf16 { big_endian: false, mark: true }, mark, reporter);
+        }
+        "base64" => return transform(modified, Transform::Base64, mark, reporter),
+        "base64offset" => return transform(modified, Transform::Base64Offset, mark, reporter),
+        "expand" => return transform(modified, Transform::Expand, mark, reporter),
         "i" | "m" | "s" => return regex_flag(modified, name, mark, reporter),
         "re" => Kind::Regex(Flags::default()),
         "cidr" => Kind::Cidr,
@@ -140,8 +148,17 @@ fn set_affix(
     Ok(())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "so that each modifier is one line of the table")]
-fn transform(modified: &mut Modified<'_>, transform: Transform) -> Result<(), Rejected> {
+/// Each may double the value, so there must be an end.
+fn transform(
+    modified: &mut Modified<'_>,
+    transform: Transform,
+    mark: Mark,
+    reporter: &mut Reporter<'_>,
+) -> Result<(), Rejected> {
+    if modified.transforms.len() == MAX_TRANSFORMS {
+        let message = format!("more than {MAX_TRANSFORMS} transformations of one value");
+        return Err(reporter.report(&diagnostic::LIMIT, mark, message));
+    }
     modified.transforms.push(transform);
     Ok(())
 }

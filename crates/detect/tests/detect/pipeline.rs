@@ -255,6 +255,23 @@ fn what_a_pipeline_refuses_is_not_loaded_and_says_so() {
     }
 }
 
+/// Forty steps that each double what the one before left.
+#[test]
+fn what_would_grow_without_end_is_refused() {
+    for (step, said) in [
+        ("{type: field_name_mapping, mapping: {a: [a, a]}}", "items"),
+        ("{type: map_string, mapping: {x: [x, x]}}", "values"),
+        ("{type: replace_string, regex: x, replacement: xx}", "bytes"),
+        ("{type: replace_string, regex: x, replacement: xx, skip_special: true}", "bytes"),
+    ] {
+        let steps = vec![step; 40].join(", ");
+        let compilation = compiled("a: x", &processing(&[&format!("transformations: [{steps}]")], ""));
+        assert_eq!(compilation.loaded, 0, "{step}");
+        let is_said = compilation.diagnostics.iter().any(|d| d.code == "E042" && d.message.contains(said));
+        assert!(is_said, "{step}: {:?}", compilation.diagnostics);
+    }
+}
+
 #[test]
 fn mistakes_in_pipelines_are_shown_with_their_place() {
     for (pipeline, code, said) in [

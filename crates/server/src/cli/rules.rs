@@ -1,6 +1,7 @@
 //! `wanglou rules`: checks, explains, tests and measures Sigma rules.
 
 mod backtest;
+mod bench;
 mod coverage;
 mod explain;
 mod lint;
@@ -36,6 +37,7 @@ enum Command {
     Lint(lint::Args),
     Coverage(coverage::Args),
     Backtest(backtest::Args),
+    Bench(bench::Args),
 }
 
 /// Says for each rule that fails why and where 检查规则，逐条说明错误的位置、原因与改法
@@ -117,6 +119,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Lint(args) => lint::run(&args, &mut out)?,
         Command::Coverage(args) => coverage::run(&args, &mut out)?,
         Command::Backtest(args) => backtest::run(&args, &mut out)?,
+        Command::Bench(args) => bench::run(&args, &mut out)?,
     };
     offline::unless_closed(written.and_then(|()| out.flush())).context("cannot write to standard output")?;
     Ok(status)

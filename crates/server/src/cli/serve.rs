@@ -14,6 +14,7 @@ use crate::api::{self, App, guard::Peer};
 use crate::config::{Config, File, Flags, WatchFlag};
 use crate::listener::Gate;
 use crate::platform::{OpenSource, Plan, Platform, SourcePlan};
+use crate::rulebook::{ProcessingArgs, RuleSources};
 use crate::tls::{Tls, outward_address};
 
 /// How long answers under way may take once we are told to stop.
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// Sigma rules beside the built-in ones: a folder, file or zip; read again when they change, or on SIGHUP (repeatable)
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
 }
 
 /// Runs the platform until it is told to stop.
@@ -60,7 +63,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             syslog_udp: args.syslog_udp,
             syslog_tcp: args.syslog_tcp,
             watch: args.watch,
-            rules: args.rules,
+            rules: RuleSources { paths: args.rules, processing: args.processing },
         },
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

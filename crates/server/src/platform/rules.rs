@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use wanglou_detect::Engine;
 use wanglou_model::Timestamp;
 
-use crate::rulebook::Rulebook;
+use crate::rulebook::{RuleSources, Rulebook};
 
 /// How often the rule folders are looked at. A change counts once it has stood still for one such span.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 32;
 /// The rules of the running platform.
 pub(crate) struct Rules {
     /// Beside the built-in rules.
-    paths: Vec<PathBuf>,
+    sources: RuleSources,
     current: RwLock<Arc<Rulebook>>,
     /// Compiled, and not yet taken by the inspecting thread.
     pending: Mutex<Option<Arc<Engine>>>,
@@ -46,12 +46,12 @@ impl Rules {
     /// Reads the rules for the first time.
     ///
     /// # Errors
-    /// When the built-in content is wrong.
-    pub(crate) fn start(paths: Vec<PathBuf>) -> anyhow::Result<Self> {
-        let rulebook = Rulebook::load_with_built_in(&paths)?;
+    /// When the built-in content is wrong, or a pipeline or placeholder file.
+    pub(crate) fn start(sources: RuleSources) -> anyhow::Result<Self> {
+        let rulebook = Rulebook::load_with_built_in(&sources)?;
         rulebook.complain();
         Ok(Self {
-            paths,
+            sources,
             current: RwLock::new(Arc::new(rulebook)),
             pending: Mutex::new(None),
             turn: tokio::sync::Mutex::new(()),
@@ -77,8 +77,8 @@ impl Rules {
     /// Reads the rules again and puts them in use if that went well.
     pub(crate) async fn reload(&self, trigger: &'static str) -> Reloaded {
         let _turn = self.turn.lock().await;
-        let paths = self.paths.clone();
-        let read = tokio::task::spawn_blocking(move || Rulebook::load_with_built_in(&paths)).await;
+        let sources = self.sources.clone();
+        let read = tokio::task::spawn_blocking(move || Rulebook::load_with_built_in(&sources)).await;
         let refused = match read {
             Err(_panic) => Some("compiling the rules failed; please report it".to_owned()),
             Ok(Err(error)) => Some(format!("{error:#}")),
@@ -103,7 +103,7 @@ impl Rules {
 
     /// Watches the rule folders and reads them again when they have changed and stand still.
     pub(crate) async fn watch(self: Arc<Self>) {
-        if self.paths.is_empty() {
+        if self.watched().next().is_none() {
             return;
         }
         let mut known = self.fingerprint().await;
@@ -119,8 +119,14 @@ impl Rules {
         }
     }
 
+    /// The files and folders that rules come from.
+    fn watched(&self) -> impl Iterator<Item = &PathBuf> {
+        let RuleSources { paths, processing } = &self.sources;
+        paths.iter().chain(&processing.pipeline).chain(&processing.placeholders)
+    }
+
     async fn fingerprint(&self) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-        let paths = self.paths.clone();
+        let paths: Vec<PathBuf> = self.watched().cloned().collect();
         let look = move || {
             let mut found = Vec::new();
             paths.iter().for_each(|path| list(path, 0, &mut found));

@@ -67,6 +67,21 @@ fn when_no_rule_loads_nothing_was_scanned() {
 }
 
 #[test]
+fn bench_tells_what_each_rule_costs_and_what_fires() {
+    let output = run(&here(), &["rules", "bench", "rules", "--events", "evidence", "--format", "json"]);
+    let report: Json = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(code(&output), 0, "{}", report["unread"]);
+    assert_eq!(report["rules"], 3);
+    let files = report["files"].as_array().unwrap();
+    let costs: Vec<f64> = files.iter().map(|file| file["ns"].as_f64().unwrap()).collect();
+    assert!(costs.is_sorted_by(|dear, cheap| dear >= cheap), "{costs:?}");
+    let fires = files.iter().filter(|file| file["matched"].as_u64() > Some(0)).count();
+    assert_eq!(fires, 2, "{files:?}");
+    assert_eq!(code(&run(&here(), &["rules", "bench", "rules"])), 64);
+    assert_eq!(code(&run(&here(), &["rules", "bench", "--events", "nowhere"])), 64);
+}
+
+#[test]
 fn the_built_in_rules_are_listed() {
     let output = run(&here(), &["rules", "list"]);
     assert_eq!(code(&output), 0);

@@ -151,12 +151,48 @@ fn a_backtest_finds_what_streaming_found() {
     server.terminate();
     streamed.sort();
     assert_eq!(streamed.len(), 10);
-    assert_eq!(backtest(dir.path(), folder), streamed);
+    assert_eq!(backtest(dir.path(), &[folder]), streamed);
 }
 
-fn backtest(data_dir: &Path, rules: &str) -> Vec<String> {
+/// A rule written for other field names, and the pipeline that leads from these to ours.
+#[test]
+fn pipelines_and_placeholders_change_the_rules_of_a_platform_and_of_a_backtest() {
+    let (dir, rules) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = |name: &str| rules.path().join(name).to_str().unwrap().to_owned();
+    let foreign = RULE.replace("cs-uri-stem|contains: /odd", "path|contains|expand: '/%Words%'");
+    fs::write(at("odd.yml"), foreign).unwrap();
+    let pipeline =
+        "name: p\ntransformations:\n  - {type: field_name_mapping, mapping: {path: cs-uri-stem}}\n";
+    fs::write(at("fields.pipeline"), pipeline).unwrap();
+    fs::write(at("words.placeholders"), "Words: [odd, strange]\n").unwrap();
+    let (rule, pipeline, words) = (at("odd.yml"), at("fields.pipeline"), at("words.placeholders"));
+    let processing = ["--pipeline", &pipeline, "--placeholders", &words];
+    let server = Server::start_set_up(dir.path(), &[&["--rules", rule.as_str()][..], &processing].concat());
+    let token = server.create_source("web");
+    server.ingest(&token, &[], lines("203.0.113.7", "/strange", 1).as_bytes()).expect(200);
+    server.settled("web", 1);
+    assert_eq!(findings(&server, ODD).len(), 1);
+
+    // A pipeline that cannot be read would change what rules mean: the set stays as it was.
+    fs::write(&pipeline, "transformations: [{type: made_up}]").unwrap();
+    let refused = server.post("/api/v1/rules/reload", &json!({})).expect(200);
+    assert!(refused["refused"].as_str().unwrap().contains("made_up"), "{refused}");
+    server.ingest(&token, &[], lines("203.0.113.8", "/odd", 1).as_bytes()).expect(200);
+    server.settled("web", 2);
+    assert_eq!(findings(&server, ODD).len(), 2);
+    server.terminate();
+
+    fs::write(&pipeline, "transformations: [{type: field_name_mapping, mapping: {path: cs-uri-stem}}]")
+        .unwrap();
+    let found = backtest(dir.path(), &[&[rule.as_str()][..], &processing].concat());
+    assert_eq!(found.len(), 2);
+}
+
+fn backtest(data_dir: &Path, rules: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_wanglou"))
-        .args(["rules", "backtest", rules, "--since", "1d", "--format", "json", "--data-dir"])
+        .args(["rules", "backtest"])
+        .args(rules)
+        .args(["--since", "1d", "--format", "json", "--data-dir"])
         .arg(data_dir)
         .output()
         .unwrap();

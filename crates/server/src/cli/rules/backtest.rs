@@ -21,7 +21,7 @@ use wanglou_model::{EventUid, Finding, Place, Record, SourceId, TenantId, Timest
 use super::{CheckFormat, Said};
 use crate::cli::{ExitStatus, UsageError, offline};
 use crate::content;
-use crate::rulebook::Rulebook;
+use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::visible;
 
 /// Runs rules over the events that a platform has stored 用历史日志回测规则
@@ -31,6 +31,8 @@ pub(super) struct Args {
     /// The rules: files, folders or zips
     #[arg(required = true, value_name = "RULE")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
     /// How far back, as 30d, 12h or 45m
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = parse_span)]
     since: i64,
@@ -74,7 +76,7 @@ struct Sums {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Said> {
     let zone = offline::zone(Some(&args.zone))?;
-    let rulebook = Rulebook::load(&args.rules)?;
+    let rulebook = Rulebook::load_processed(&args.rules, &args.processing)?;
     rulebook.complain();
     if rulebook.loaded == 0 {
         anyhow::bail!("no rule could be loaded; `wanglou rules check` says why");

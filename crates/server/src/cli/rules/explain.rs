@@ -10,7 +10,7 @@ use wanglou_model::{FieldMatch, RuleInfo};
 
 use super::{CheckFormat, Said, records};
 use crate::cli::{ExitStatus, UsageError};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::visible;
 
 /// Says why a rule fires on a record, or why it does not 解释规则为何命中或未命中
@@ -29,6 +29,8 @@ pub(super) struct Args {
     /// Where rules named by id are looked for, and filters [default: the built-in rules]
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
@@ -75,7 +77,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Said> {
     if is_file {
         paths.push(args.rule.clone().into());
     }
-    let rulebook = Rulebook::load(&paths)?;
+    let rulebook = Rulebook::load_processed(&paths, &args.processing)?;
     rulebook.complain();
     let engine = &rulebook.engine;
     let chosen = chosen(engine, &args.rule, is_file)?;

@@ -49,6 +49,8 @@ fn read(reader: &Reader, path: &Path, sink: &mut Each<'_>, unread: &mut Vec<Stri
         for report in reader.read(&input, &mut sink) {
             match report.status {
                 FileStatus::Read => {}
+                // What lies in a folder beside the logs is no mistake; what was named itself is.
+                FileStatus::Skipped(_) if path.is_dir() => {}
                 other if !sink.is_over => unread.push(format!("{}: {other:?}", report.file)),
                 _ => {}
             }

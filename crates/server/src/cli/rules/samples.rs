@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::records::{Verdicts, judge};
 use super::{CheckFormat, Said};
 use crate::cli::{ExitStatus, offline};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{ProcessingArgs, Rulebook};
 use crate::scan::output::visible;
 
 /// Runs the samples beside rules: NAME.match.* must fire, NAME.nomatch.* must not 运行规则旁的样本
@@ -27,6 +27,8 @@ pub(super) struct Args {
     /// Time zone of log times that name none, such as Asia/Shanghai [default: this machine's]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
@@ -36,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   wanglou rules test my-rules/
   wanglou rules test --format json my-rules/web/
+  wanglou rules test --pipeline our-fields.yml sigma/
 
 Exit codes: 0 all samples as expected, 1 some not or a rule has none, 2 some input unreadable, 64 wrong usage.";
 
@@ -62,7 +65,7 @@ struct Sample {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Said> {
     let zone = offline::zone(args.zone.as_deref())?;
-    let rulebook = Rulebook::load(&args.paths)?;
+    let rulebook = Rulebook::load_processed(&args.paths, &args.processing)?;
     rulebook.complain();
     let engine = &rulebook.engine;
     let files: BTreeSet<&str> = engine.rules().map(|(_, rule)| rule.file.as_str()).collect();
