@@ -1152,7 +1152,7 @@ export interface components {
              * @description When it was created.
              */
             created: string;
-            /** @description `http`, `syslog-udp`, `syslog-tcp` or `folder`. */
+            /** @description `http`, `syslog-udp`, `syslog-tcp`, `flow` or `folder`. */
             kind: string;
             /**
              * Format: date-time

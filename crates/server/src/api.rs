@@ -3,6 +3,7 @@
 //! The OpenAPI document is made from the code and committed as `docs/openapi.json`; the console's client is generated
 //! from it. A test fails when the two differ (`BLESS=1` writes it anew).
 
+mod compat;
 mod console;
 mod events;
 mod extract;
@@ -94,6 +95,8 @@ pub(crate) fn router(app: &App) -> Router {
             .layer(middleware::from_fn_with_state(app.clone(), guard::require_session_or_token)),
     )
     .route(&format!("{PREFIX}/openapi.json"), get(openapi))
+    .merge(compat::elastic::routes())
+    .merge(compat::splunk::routes())
     .fallback(console::file)
     .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
     .layer(CompressionLayer::new().compress_when(compressible))

@@ -78,6 +78,7 @@ pub(crate) struct File {
     time_zone: Option<String>,
     tls: TlsFile,
     syslog: SyslogFile,
+    flow: FlowFile,
     folders: Vec<FolderFile>,
     /// Sigma rules beside the built-in ones: folders, files or zips. They are read again when they change.
     rules: Vec<PathBuf>,
@@ -130,6 +131,14 @@ struct SyslogFile {
     tcp: OneOrMany,
 }
 
+/// `[flow]`: where NetFlow, IPFIX, sFlow and NetStream are taken. Default: nowhere.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FlowFile {
+    /// Address for UDP, or several.
+    udp: OneOrMany,
+}
+
 /// One address, or a list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
@@ -171,6 +180,7 @@ pub(crate) struct Flags {
     pub dev_http: bool,
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub flow: Vec<SocketAddr>,
     pub watch: Vec<WatchFlag>,
     pub rules: RuleSources,
 }
@@ -223,6 +233,7 @@ pub(crate) struct Config {
     pub zone: TimeZone,
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub flow: Vec<SocketAddr>,
     pub folders: Vec<Folder>,
     /// Rules beside the built-in ones, and what changes rules.
     pub rules: RuleSources,
@@ -270,6 +281,7 @@ impl Config {
             zone,
             syslog_udp: [file.syslog.udp.into(), flags.syslog_udp].concat(),
             syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
+            flow: [file.flow.udp.into(), flags.flow].concat(),
             folders: unique(folders)?,
             rules: RuleSources {
                 paths: [file.rules, flags.rules.paths].concat(),

@@ -85,9 +85,7 @@ pub(crate) async fn ingest(
     let is_gzip = is_gzip(&headers)?;
     let _slot = app.bodies.try_acquire().map_err(|_none_left| full())?;
     let arrival = Timestamp::now();
-    let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_error| {
-        too_large(format!("send at most {MAX_BODY_BYTES} bytes at a time"), MAX_BODY_BYTES)
-    })?;
+    let body = read_body(body).await?;
     let catalog = Arc::clone(&app.platform.catalog);
     let origin = key.map_or(Origin::Arrival, |key| Origin::Keyed { key });
     let read = tokio::task::spawn_blocking(move || {
@@ -130,7 +128,15 @@ fn read(body: &Bytes, is_gzip: bool, origin: &Origin, catalog: Arc<Catalog>) -> 
     Ok(Lines { frames, numbers, decoded })
 }
 
-fn unpack(body: &Bytes) -> Result<Bytes, Problem> {
+/// Reads a body as it was sent.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, MAX_BODY_BYTES)
+        .await
+        .map_err(|_error| too_large(format!("send at most {MAX_BODY_BYTES} bytes at a time"), MAX_BODY_BYTES))
+}
+
+/// Unpacks a gzip body.
+pub(super) fn unpack(body: &Bytes) -> Result<Bytes, Problem> {
     let mut unpacked = Vec::new();
     let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(MAX_UNPACKED_BYTES as u64 + 1);
     reader.read_to_end(&mut unpacked).map_err(|error| {
@@ -173,7 +179,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     })
 }
 
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+/// Whether a body is packed with gzip.
+pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim());
     match encoding {
         None | Some("" | "identity") => Ok(false),
@@ -190,7 +197,8 @@ fn too_large(detail: String, limit: usize) -> Problem {
     Problem::new(Kind::TooLarge, detail, format!("内容过大：上限为 {limit}，请分批发送"))
 }
 
-fn full() -> Problem {
+/// The answer to a sender that must wait.
+pub(super) fn full() -> Problem {
     Problem::new(
         Kind::TooMany,
         "the pipeline is full: send the same batch again later",

@@ -142,6 +142,21 @@ impl Problem {
         self
     }
 
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.facts().1
+    }
+
+    /// What happened, and what to do, in English.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// When to come back, in seconds.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
     /// The answer to a request for `path`.
     #[must_use]
     pub(crate) fn answer(self, path: &str) -> Response {

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Takes syslog over TCP here (repeatable)
     #[arg(long, value_name = "ADDRESS:PORT")]
     syslog_tcp: Vec<SocketAddr>,
+    /// Takes NetFlow, IPFIX, sFlow and NetStream here (repeatable)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    flow: Vec<SocketAddr>,
     /// Follows the files of this folder, as a source of this name [default name: folder:DIR] (repeatable)
     #[arg(long, value_name = "[NAME=]DIR")]
     watch: Vec<WatchFlag>,
@@ -62,6 +65,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             dev_http: args.dev_http,
             syslog_udp: args.syslog_udp,
             syslog_tcp: args.syslog_tcp,
+            flow: args.flow,
             watch: args.watch,
             rules: RuleSources { paths: args.rules, processing: args.processing },
         },
@@ -83,8 +87,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let gate = Gate::bind(config.listen, tls.as_ref().map(|tls| Arc::clone(&tls.config)))
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let sources =
-        SourcePlan { syslog_udp: config.syslog_udp, syslog_tcp: config.syslog_tcp, folders: config.folders };
+    let sources = SourcePlan {
+        syslog_udp: config.syslog_udp,
+        syslog_tcp: config.syslog_tcp,
+        flow: config.flow,
+        templates_dir: data_dir.join("flow-templates"),
+        folders: config.folders,
+    };
     let plan = Plan {
         data_dir,
         zone: config.zone.clone(),

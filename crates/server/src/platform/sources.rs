@@ -2,14 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wanglou_ingest::source::{
-    Checkpoints, Counters, Delivery, SyslogTcp, SyslogTcpConfig, SyslogUdp, SyslogUdpConfig, WatchedFolder,
-    WatchedFolderConfig,
+    Checkpoints, Counters, Delivery, FlowUdp, FlowUdpConfig, SyslogTcp, SyslogTcpConfig, SyslogUdp,
+    SyslogUdpConfig, WatchedFolder, WatchedFolderConfig,
 };
 use wanglou_lake::{Batch, Lake, Origin};
 use wanglou_model::{SourceId, Timestamp};
@@ -50,6 +51,9 @@ pub(crate) enum SourcesError {
 pub(crate) struct SourcePlan {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub flow: Vec<SocketAddr>,
+    /// Where flow sources keep their templates.
+    pub templates_dir: PathBuf,
     pub folders: Vec<Folder>,
 }
 
@@ -98,6 +102,9 @@ pub(crate) async fn open(platform: &Platform, plan: SourcePlan) -> Result<Vec<Op
         tokio::spawn(end(name.clone(), async move { source.run(sender, stop).await }));
         opened.push(OpenSource { name, what, counters, task });
     }
+    for (name, address) in named("flow", &plan.flow) {
+        opened.push(open_flow(platform, name, address, &plan.templates_dir).await?);
+    }
     for Folder { name, path } in plan.folders {
         let (name, what) = (SourceId::new(&name), path.display().to_string());
         register(platform, &name, "folder").await?;
@@ -110,6 +117,25 @@ pub(crate) async fn open(platform: &Platform, plan: SourcePlan) -> Result<Vec<Op
         opened.push(OpenSource { name, what, counters, task });
     }
     Ok(opened)
+}
+
+async fn open_flow(
+    platform: &Platform,
+    name: SourceId,
+    address: SocketAddr,
+    templates_dir: &Path,
+) -> Result<OpenSource, SourcesError> {
+    register(platform, &name, "flow").await?;
+    let failed = |source| open_error(&name, &address, source);
+    std::fs::create_dir_all(templates_dir).map_err(failed)?;
+    let templates = templates_dir.join(format!("{}.json", name.as_str().replace(':', "-")));
+    let config = FlowUdpConfig { templates: Some(templates), ..FlowUdpConfig::new(name.clone(), address) };
+    let source = FlowUdp::bind(config).await.map_err(failed)?;
+    let what = source.local_addr().map_err(failed)?.to_string();
+    let (counters, (sender, task)) = (source.counters(), pump(platform));
+    let stop = platform.stop_signal();
+    tokio::spawn(end(name.clone(), async move { source.run(sender, stop).await }));
+    Ok(OpenSource { name, what, counters, task })
 }
 
 fn open_error(name: &SourceId, what: &dyn std::fmt::Display, source: io::Error) -> SourcesError {

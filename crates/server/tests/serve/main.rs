@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod compat;
 mod crash;
 mod door;
 mod first_day;
