@@ -150,7 +150,9 @@ fn flows_are_events() {
     let server = Server::start_set_up(dir.path(), &["--flow", "127.0.0.1:0"]);
     // NetFlow 5: a header and one record, 10.0.0.1:4660 to 10.0.0.2:443.
     let mut datagram = vec![0, 5, 0, 1];
-    datagram.extend([0; 20]);
+    // Sent at 1,790,000,000 s.
+    datagram.extend([0, 0, 0, 0, 0x6A, 0xB1, 0x3B, 0x80]);
+    datagram.extend([0; 12]);
     datagram.extend([10, 0, 0, 1, 10, 0, 0, 2]);
     datagram.extend([0; 8]);
     datagram.extend([0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 1, 0xBB, 0, 0x10, 6, 0]);
