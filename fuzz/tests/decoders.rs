@@ -11,7 +11,7 @@ use wanglou_ingest::decode::{self, DecodeError, DecodeSink, Line, LineDecoder};
 use wanglou_ingest::source::{Framed, Framer};
 use wanglou_ingest::timestamp;
 use wanglou_ingest::{
-    Catalog, EventContext, FrameDecoder, Input, ReadLimits, Reader, RecordSink, normalize, text,
+    Catalog, EventContext, FrameDecoder, Input, ReadLimits, Reader, RecordSink, is_blank, normalize, text,
 };
 use wanglou_model::{EventUid, FieldMap, Record, SourceId, TenantId, Timestamp};
 
@@ -167,6 +167,10 @@ fn frames(input: &[u8]) {
         },
         &mut |index, _| assert!(index < frames.len()),
     );
+    let accounted = decoder.account(&frames);
+    let counted = frames.iter().filter(|frame| !is_blank(frame)).count() as u64;
+    let in_records: u64 = accounted.records.iter().map(|record| record.lines).sum();
+    assert_eq!(in_records + accounted.rejected.len() as u64 + accounted.headers, counted, "a line is unaccounted for");
 }
 
 /// The OCSF view of any record is whole and is JSON.

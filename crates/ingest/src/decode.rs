@@ -60,6 +60,16 @@ impl DecodeError {
     pub fn malformed(format: &'static str, reason: impl Into<String>) -> Self {
         Self::Malformed { format, reason: reason.into() }
     }
+
+    /// The kind of reason, for counting.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unrecognised { .. } => "unrecognised",
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
 }
 
 /// The first characters of a text for a message, control characters shown as spaces.
@@ -90,6 +100,9 @@ pub trait DecodeSink {
     fn record(&mut self, number: u64, record: &mut Record);
     /// The lines from `number` on that are no record.
     fn rejected(&mut self, number: u64, error: DecodeError);
+    /// Line `number` is part of what began at line `first`, which is given out or rejected later. A line that is
+    /// understood and gives no record, such as a header, is part of itself. With this every line is accounted for.
+    fn belongs(&mut self, _number: u64, _first: u64) {}
 }
 
 /// A decoder that is fed line by line.

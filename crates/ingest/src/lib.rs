@@ -28,7 +28,7 @@ mod vocabulary;
 pub use catalog::{Catalog, CatalogError};
 pub use decode::DecodeError;
 pub use discover::{Discovery, Input, discover};
-pub use frame::FrameDecoder;
+pub use frame::{Accounted, FrameDecoder, FrameRecord, RejectedFrame, is_blank};
 pub use limits::ReadLimits;
 pub use normalize::{EventContext, normalize};
 pub use parsers::{ParserError, Parsers, Sample};

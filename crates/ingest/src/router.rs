@@ -214,4 +214,8 @@ impl DecodeSink for Named<'_> {
     fn rejected(&mut self, number: u64, error: DecodeError) {
         self.out.rejected(number, error);
     }
+
+    fn belongs(&mut self, number: u64, first: u64) {
+        self.out.belongs(number, first);
+    }
 }

@@ -94,6 +94,9 @@ impl LineDecoder for Joiner {
             self.open.len() - 1
         });
         let Some(event) = self.open.get_mut(at) else { return };
+        if event.number != line.number {
+            out.belongs(line.number, event.number);
+        }
         event.lines.push(line.raw.clone());
         event.bytes += line.raw.len();
         self.open_bytes += line.raw.len();

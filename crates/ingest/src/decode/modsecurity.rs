@@ -116,6 +116,9 @@ impl LineDecoder for SerialJoiner {
             }
             return;
         };
+        if open.number != line.number {
+            out.belongs(line.number, open.number);
+        }
         open.keep(line.raw, self.record_bytes);
         match boundary.filter(|next| next.id == open.id) {
             Some(next) => {

@@ -101,6 +101,7 @@ impl LineDecoder for ZeekTsv {
         }
         if let Some(directive) = line.text.strip_prefix('#') {
             self.header.directive(directive);
+            out.belongs(line.number, line.number);
             return;
         }
         if line.text.is_empty() {
