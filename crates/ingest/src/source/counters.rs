@@ -21,11 +21,13 @@ pub enum DropReason {
     Malformed,
     /// A set of flow data whose template never came.
     NoTemplate,
+    /// A TLS handshake that failed: the connection counts as one.
+    Handshake,
 }
 
 impl DropReason {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TooLong,
         Self::Truncated,
         Self::TooManyConnections,
@@ -34,6 +36,7 @@ impl DropReason {
         Self::Unreadable,
         Self::Malformed,
         Self::NoTemplate,
+        Self::Handshake,
     ];
 
     /// The name in metrics and ledgers.
@@ -48,6 +51,7 @@ impl DropReason {
             Self::Unreadable => "unreadable",
             Self::Malformed => "malformed",
             Self::NoTemplate => "no_template",
+            Self::Handshake => "handshake",
         }
     }
 }
@@ -90,7 +94,8 @@ impl Counters {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn add_dropped(&self, reason: DropReason, frames: u64) {
+    /// Counts frames that the source could not take.
+    pub fn add_dropped(&self, reason: DropReason, frames: u64) {
         if let Some(count) = self.dropped.get(reason as usize) {
             count.fetch_add(frames, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! Syslog over TCP (RFC 6587): octet counting and line ends.
+//! Syslog over TCP (RFC 6587) and over TLS (RFC 5425): octet counting and line ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::{TlsAcceptor, rustls};
 use wanglou_model::SourceId;
 
 use super::{Counters, Delivery, DropReason, Framed, Framer, stopped};
@@ -18,6 +19,9 @@ use super::{Counters, Delivery, DropReason, Framed, Framer, stopped};
 const READ_BYTES: usize = 64 << 10;
 /// How long to wait after the kernel refused to accept (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// Settings of a syslog TCP source.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -66,11 +70,17 @@ impl SyslogTcpConfig {
 }
 
 /// A listening socket.
-#[derive(Debug)]
 pub struct SyslogTcp {
     config: SyslogTcpConfig,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for SyslogTcp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SyslogTcp").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl SyslogTcp {
@@ -80,7 +90,15 @@ impl SyslogTcp {
     /// What the kernel says: the address is in use, or the port needs a privilege.
     pub async fn bind(config: SyslogTcpConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
-        Ok(Self { config, listener, counters: Arc::default() })
+        Ok(Self { config, listener, tls: None, counters: Arc::default() })
+    }
+
+    /// Binds the socket for senders that speak TLS; which of them are let in is `tls`'s to say.
+    ///
+    /// # Errors
+    /// As [`SyslogTcp::bind`].
+    pub async fn bind_tls(config: SyslogTcpConfig, tls: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        Ok(Self { tls: Some(TlsAcceptor::from(tls)), ..Self::bind(config).await? })
     }
 
     /// The address it is bound to.
@@ -138,8 +156,12 @@ impl SyslogTcp {
                 out: out.clone(),
             };
             let shutdown = shutdown.clone();
+            let tls = self.tls.clone();
             connections.spawn(async move {
-                connection.receive(stream, shutdown).await;
+                match tls {
+                    None => connection.receive(stream, shutdown).await,
+                    Some(tls) => connection.shake_hands(tls, stream, peer, shutdown).await,
+                }
                 drop(slot);
             });
         }
@@ -157,6 +179,27 @@ struct Connection {
 }
 
 impl Connection {
+    /// Receives once the sender has shown, in time, that it may.
+    async fn shake_hands(
+        self,
+        tls: TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut shutdown: watch::Receiver<bool>,
+    ) {
+        let handshake = tokio::select! {
+            handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => handshake,
+            () = stopped(&mut shutdown) => return,
+        };
+        let error = match handshake {
+            Ok(Ok(stream)) => return self.receive(stream, shutdown).await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "it takes too long".to_owned(),
+        };
+        self.counters.add_dropped(DropReason::Handshake, 1);
+        tracing::warn!(source = %self.source, %peer, error, "a TLS handshake failed");
+    }
+
     async fn receive(mut self, mut stream: impl AsyncRead + Unpin, mut shutdown: watch::Receiver<bool>) {
         let mut buffer = BytesMut::new();
         loop {
