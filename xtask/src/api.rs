@@ -47,6 +47,17 @@ impl Session {
             .context("the new source came without a token")
     }
 
+    /// The body of a GET below `/api/v1/` as it comes, for as long as it comes.
+    pub(crate) fn open(&self, path: &str) -> Result<impl std::io::Read + Send + 'static> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().build().into();
+        let answer = agent
+            .get(format!("{}/api/v1/{path}", self.address))
+            .header("Cookie", &self.cookie)
+            .call()
+            .with_context(|| format!("GET {path}"))?;
+        Ok(answer.into_body().into_reader())
+    }
+
     /// A GET below `/api/v1/`.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         let mut answer = self

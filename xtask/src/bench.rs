@@ -1,6 +1,8 @@
 //! Benchmarks: whole processes, in CPU seconds (which other work on the machine disturbs least), each value beside a
 //! floor measured in the same run.
 
+mod ingest;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +29,9 @@ pub(crate) struct Args {
     /// Build profile to measure
     #[arg(long, default_value = "up")]
     profile: String,
+    /// Of `ingest`: how long to send as fast as possible
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -35,6 +40,8 @@ enum Name {
     Scan,
     /// The detection engine with all SigmaHQ rules, beside rsigma and the floors (reads `WANGLOU_CORPORA`)
     Detect,
+    /// The running platform: lines of 500 bytes over syslog/TCP and NDJSON/HTTP, and the time from a socket to a finding
+    Ingest,
 }
 
 /// One measured figure.
@@ -51,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = match args.name {
         Name::Scan => scan(&args.profile)?,
         Name::Detect => detect()?,
+        Name::Ingest => ingest::measure(&args.profile, args.seconds)?,
     };
     for row in &rows {
         say(&format!(

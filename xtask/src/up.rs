@@ -96,6 +96,17 @@ impl Platform {
 
     /// The same on a given port, so that a sender finds it again after a restart.
     pub(crate) fn start_at(port: u16, wanglou: &Path, data: &Path, watched: &Path) -> Result<Self> {
+        Self::start_with(port, wanglou, data, watched, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(
+        port: u16,
+        wanglou: &Path,
+        data: &Path,
+        watched: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let address = format!("http://127.0.0.1:{port}");
         fs::create_dir_all(data).with_context(|| format!("creating {}", data.display()))?;
         let log = data.with_extension("log");
@@ -107,6 +118,7 @@ impl Platform {
             .args(["--dev-http", "--listen", &format!("127.0.0.1:{port}")])
             .arg("--watch")
             .arg(format!("sample={}", watched.display()))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("sharing the log file")?)
             .stderr(output)
@@ -137,6 +149,22 @@ impl Platform {
         let line = log.lines().map_while(Result::ok).filter(|line| line.contains("/setup#token=")).last()?;
         let start = line.find("http")?;
         line.get(start..)?.split_whitespace().next().map(str::to_owned)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time it has used so far, user and system.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        /// What Linux counts in, whatever the kernel's own clock.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let path = format!("/proc/{}/stat", self.pid());
+        let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
+        // The name may hold spaces; what follows its closing parenthesis may not.
+        let (_, fields) = stat.rsplit_once(')').with_context(|| path.clone())?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>().with_context(|| path.clone())? / TICKS_PER_SECOND)
     }
 
     fn tail(&self) -> String {
