@@ -12,6 +12,7 @@ pub(crate) mod guard;
 mod health;
 mod incidents;
 mod ingest;
+pub(crate) mod ledger;
 mod overview;
 mod problem;
 mod rules;
@@ -28,7 +29,6 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
-use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa::OpenApi;
@@ -43,8 +43,6 @@ use problem::Problem;
 pub(crate) const PREFIX: &str = "/api/v1";
 /// Largest JSON body; the ingest call has limits of its own.
 const MAX_JSON_BYTES: usize = 64 * 1024;
-/// Ingest bodies that are read at once, because each may take tens of MiB.
-const MAX_INGEST_BODIES: usize = 8;
 /// What every answer carries. Styles may stand inline because the component library puts them there; scripts may not.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
@@ -72,14 +70,12 @@ const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000
 pub(crate) struct App {
     platform: Arc<Platform>,
     is_tls: bool,
-    /// Room for ingest bodies.
-    bodies: Arc<Semaphore>,
 }
 
 impl App {
     /// For this platform, behind TLS or not.
     pub(crate) fn new(platform: Arc<Platform>, is_tls: bool) -> Self {
-        Self { platform, is_tls, bodies: Arc::new(Semaphore::new(MAX_INGEST_BODIES)) }
+        Self { platform, is_tls }
     }
 }
 
@@ -176,7 +172,8 @@ fn session_routes() -> OpenApiRouter<App> {
         .routes(routes!(session::who_am_i, session::log_off))
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::delete_source))
-        .routes(routes!(sources::ledger))
+        .routes(routes!(ledger::ledger))
+        .routes(routes!(ledger::ledger_hours))
         .routes(routes!(sources::dead_letters))
         .routes(routes!(events::search_events))
         .routes(routes!(events::event_histogram))

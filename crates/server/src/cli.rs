@@ -3,6 +3,7 @@
 //! Exit codes are a contract (0 clean, 1 findings, 2 some input unreadable, 3 both, 64 usage): [`ExitStatus`] is the
 //! only place that makes them.
 
+mod ledger;
 mod offline;
 mod parse;
 mod parsers;
@@ -37,6 +38,7 @@ Examples:
   wanglou parse access.log | head               see how records are read
   wanglou rules check my-rules/                 find mistakes in Sigma rules
   wanglou serve --data-dir /var/lib/wanglou     run the platform
+  wanglou ledger --data-dir /var/lib/wanglou    see that nothing was lost
 
 Exit codes: 0 clean, 1 findings, 2 some input unreadable, 3 both, 64 wrong usage.";
 
@@ -47,6 +49,7 @@ enum Command {
     Parsers(parsers::Args),
     Rules(rules::Args),
     Serve(Box<serve::Args>),
+    Ledger(ledger::Args),
 }
 
 /// How a command ended.
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Parsers(args) => parsers::run(&args),
         Command::Rules(args) => rules::run(args),
         Command::Serve(args) => serve::run(*args),
+        Command::Ledger(args) => ledger::run(args),
     };
     match result {
         Ok(status) => status.into(),

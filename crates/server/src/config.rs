@@ -2,7 +2,7 @@
 //!
 //! Precedence: default < file < flag, resolved once, here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use wanglou_detect::Limits;
+use wanglou_model::SourceId;
 
 use crate::rulebook::{ProcessingArgs, RuleSources};
 
@@ -21,6 +22,8 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr =
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
 /// Events wait no longer for older ones.
 const MAX_LATENESS_SECS: u32 = 3_600;
+/// Telemetry that may wait for detection: two seconds of 60,000 events of 500 bytes.
+const DEFAULT_QUEUE_MIB: u32 = 64;
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,9 @@ pub(crate) struct File {
     /// YAML maps from placeholders to their values.
     placeholders: Vec<PathBuf>,
     correlation: CorrelationFile,
+    /// Names of sources that lose nothing when there is more than can be worked off: a quarter of the queue is theirs.
+    priority: Vec<String>,
+    limits: LimitsFile,
 }
 
 /// `[correlation]`: how correlation rules count.
@@ -129,6 +135,10 @@ struct SyslogFile {
     udp: OneOrMany,
     /// Address for TCP, or several.
     tcp: OneOrMany,
+    /// Address for TLS, or several.
+    tls: OneOrMany,
+    /// PEM file with the authority that certified the senders over TLS. Without it any sender is let in.
+    client_authority: Option<PathBuf>,
 }
 
 /// `[flow]`: where NetFlow, IPFIX, sFlow and NetStream are taken. Default: nowhere.
@@ -137,6 +147,17 @@ struct SyslogFile {
 struct FlowFile {
     /// Address for UDP, or several.
     udp: OneOrMany,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    /// MiB of telemetry that may wait for detection; beyond it senders are held back. Default: 64.
+    queue_mib: Option<u32>,
+    /// MiB of the disk that are kept free: with less, nothing more is acknowledged. Default: a twentieth of the disk, at
+    /// most 1,024.
+    keep_free_mib: Option<u32>,
 }
 
 /// One address, or a list.
@@ -180,6 +201,7 @@ pub(crate) struct Flags {
     pub dev_http: bool,
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub syslog_tls: Vec<SocketAddr>,
     pub flow: Vec<SocketAddr>,
     pub watch: Vec<WatchFlag>,
     pub rules: RuleSources,
@@ -233,12 +255,26 @@ pub(crate) struct Config {
     pub zone: TimeZone,
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub syslog_tls: Vec<SocketAddr>,
+    pub client_authority: Option<PathBuf>,
     pub flow: Vec<SocketAddr>,
     pub folders: Vec<Folder>,
     /// Rules beside the built-in ones, and what changes rules.
     pub rules: RuleSources,
     /// How much correlation rules may remember, and how long they wait.
     pub correlation: Limits,
+    pub limits: IntakeLimits,
+}
+
+/// What the platform may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IntakeLimits {
+    /// Bytes of telemetry that may wait for detection. Decoded they take several times as much.
+    pub queue_bytes: usize,
+    /// Bytes of the disk that are kept free, where they are configured.
+    pub reserve_bytes: Option<u64>,
+    /// Sources that a part of the queue is kept for.
+    pub priority: HashSet<SourceId>,
 }
 
 impl File {
@@ -281,6 +317,8 @@ impl Config {
             zone,
             syslog_udp: [file.syslog.udp.into(), flags.syslog_udp].concat(),
             syslog_tcp: [file.syslog.tcp.into(), flags.syslog_tcp].concat(),
+            syslog_tls: [file.syslog.tls.into(), flags.syslog_tls].concat(),
+            client_authority: file.syslog.client_authority,
             flow: [file.flow.udp.into(), flags.flow].concat(),
             folders: unique(folders)?,
             rules: RuleSources {
@@ -291,6 +329,7 @@ impl Config {
                 },
             },
             correlation: file.correlation.limits()?,
+            limits: intake_limits(&file.limits, &file.priority),
         })
     }
 }
@@ -313,6 +352,15 @@ impl From<FolderFile> for Folder {
     fn from(folder: FolderFile) -> Self {
         let own = folder.path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
         Self { name: folder.source.unwrap_or_else(|| format!("folder:{own}")), path: folder.path }
+    }
+}
+
+fn intake_limits(limits: &LimitsFile, priority: &[String]) -> IntakeLimits {
+    let queue_mib = limits.queue_mib.unwrap_or(DEFAULT_QUEUE_MIB).max(1);
+    IntakeLimits {
+        queue_bytes: usize::try_from(queue_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20),
+        reserve_bytes: limits.keep_free_mib.map(|mib| u64::from(mib) << 20),
+        priority: priority.iter().map(|name| SourceId::new(name)).collect(),
     }
 }
 
@@ -376,6 +424,9 @@ mod tests {
         assert_eq!(config.folders[0].name, "nginx");
         let written = Config::resolve(file("data_dir = '/a'"), Flags::default()).unwrap().correlation;
         assert_eq!(config.correlation, written, "the file shows the defaults");
+        assert_eq!((config.syslog_tls.len(), config.flow.len()), (1, 1));
+        assert_eq!(config.limits.reserve_bytes, Some(2 << 30));
+        assert!(config.limits.priority.contains(&SourceId::new("nginx")));
     }
 
     #[test]

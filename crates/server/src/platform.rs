@@ -4,8 +4,10 @@
 //! [`Platform`] is the one handle the API has on all of it.
 
 pub(crate) mod accounts;
+mod bookkeeping;
 pub(crate) mod correlation;
 pub(crate) mod decode;
+pub(crate) mod habits;
 mod inspect;
 pub(crate) mod intake;
 pub(crate) mod ledger;
@@ -13,9 +15,11 @@ pub(crate) mod live;
 mod metrics;
 mod overview;
 mod pipeline;
+pub(crate) mod room;
 pub(crate) mod rules;
 mod snapshot;
 mod sources;
+mod storage;
 pub(crate) mod suppressions;
 mod throttle;
 pub(crate) mod windows;
@@ -32,17 +36,18 @@ use tokio::task::JoinHandle;
 use wanglou_cases::Grouping;
 use wanglou_detect::{Correlator, Limits};
 use wanglou_ingest::Catalog;
-use wanglou_ingest::source::Counters;
 use wanglou_lake::{Lake, LakeConfig, LakeError, LogPosition};
-use wanglou_model::{SourceId, Timestamp};
+use wanglou_model::Timestamp;
 
 pub(crate) use overview::{Overview, OverviewError, bucket_nanos, width};
 pub(crate) use sources::{OpenSource, SourcePlan, SourcesError};
 
+use crate::config::IntakeLimits;
 use crate::content;
 use crate::rulebook::RuleSources;
-use crate::state::{State, StateError};
+use crate::state::{HOUR_NANOS, State, StateError};
 use accounts::Accounts;
+use bookkeeping::{Books, SourceCounters};
 use correlation::Correlation;
 use inspect::{Inspector, Knowledge};
 use intake::Intake;
@@ -50,13 +55,18 @@ use ledger::Ledger;
 use live::Live;
 use metrics::Metrics;
 use pipeline::Outlets;
+use room::Room;
 use rules::Rules;
 use snapshot::Files;
+use storage::Storage;
 use suppressions::Suppressions;
 use windows::{BEGINNING, Windows};
 
 /// How often sessions are swept and finished segments of the log forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Bytes of bodies of requests that are read at once.
+const MAX_BODY_BYTES: usize = 128 << 20;
 
 /// Batches after which the progress of a replay is told again.
 const REPLAY_TOLD_EVERY: u64 = 1_000;
@@ -105,6 +115,7 @@ pub(crate) struct Plan<'p> {
     pub correlation: Limits,
     /// Rules beside the built-in ones, and what changes rules.
     pub rules: RuleSources,
+    pub limits: IntakeLimits,
 }
 
 /// The running platform.
@@ -119,7 +130,10 @@ pub(crate) struct Platform {
     metrics: Arc<Metrics>,
     pub correlation: Arc<Correlation>,
     /// What the sources count, to be shown in the metrics.
-    counters: OnceLock<Vec<(SourceId, Arc<Counters>)>>,
+    counters: OnceLock<SourceCounters>,
+    pub storage: Arc<Storage>,
+    /// Room for bodies that are being read, in bytes.
+    pub bodies: Arc<Room>,
     pub rules: Arc<Rules>,
     pub suppressions: Arc<Suppressions>,
     started: Instant,
@@ -128,12 +142,12 @@ pub(crate) struct Platform {
 }
 
 /// What must be waited for at the end.
-#[derive(Debug)]
 pub(crate) struct Tasks {
     pipeline: JoinHandle<()>,
     /// The open sources.
     pub sources: Vec<OpenSource>,
     chores: Vec<JoinHandle<()>>,
+    books: Arc<tokio::sync::Mutex<Books>>,
 }
 
 impl Platform {
@@ -156,8 +170,18 @@ impl Platform {
         let lake = Arc::new(Lake::open(config).await?);
 
         let applied = state.applied_batches().await?;
-        let ledger = Arc::new(Ledger::load(&state.sources().await?));
-        let (intake, queue) = Intake::new(Arc::clone(&lake), state.clone(), Arc::clone(&ledger));
+        let now = Timestamp::now();
+        let kept = state.ledger(now.plus_nanos(-ledger::HOURS_IN_HAND * HOUR_NANOS)).await?;
+        let ledger = Arc::new(Ledger::load(kept, now));
+        let room = Room::new(plan.limits.queue_bytes, plan.limits.priority.clone());
+        let replay_room = Room::new(plan.limits.queue_bytes, plan.limits.priority.clone());
+        let (intake, queue) = Intake::new(
+            Arc::clone(&lake),
+            state.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&room),
+            replay_room,
+        );
         let outlets = Outlets {
             state: state.clone(),
             lake: Arc::clone(&lake),
@@ -190,13 +214,17 @@ impl Platform {
             metrics,
             correlation,
             counters: OnceLock::new(),
+            storage: Arc::default(),
+            bodies: Room::new(MAX_BODY_BYTES, plan.limits.priority),
             rules: Arc::clone(&rules),
             suppressions,
             started: Instant::now(),
             phase: AtomicU8::new(Phase::Starting as u8),
             stop: watch::Sender::new(false),
         });
-        let chores = vec![
+        let storage = Arc::clone(&platform.storage);
+        let mut chores = vec![
+            tokio::spawn(storage.watch(plan.data_dir.to_owned(), plan.limits.reserve_bytes, room)),
             tokio::spawn(replay(Arc::clone(&platform), applied, counted)),
             tokio::spawn(tick(Arc::clone(&platform))),
             tokio::spawn(sweep(Arc::clone(&platform))),
@@ -204,8 +232,12 @@ impl Platform {
         ];
         let sources = sources::open(&platform, plan.sources).await?;
         let counters = sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters)));
-        _ = platform.counters.set(counters.collect());
-        Ok((platform, Tasks { pipeline, sources, chores }))
+        let counters: SourceCounters = counters.collect();
+        _ = platform.counters.set(counters.clone());
+        let books = Books::new(Arc::clone(&platform.ledger), platform.state.clone(), counters);
+        let books = Arc::new(tokio::sync::Mutex::new(books));
+        chores.push(tokio::spawn(bookkeeping::keep(Arc::clone(&books))));
+        Ok((platform, Tasks { pipeline, sources, chores, books }))
     }
 
     /// Where the platform is in its life.
@@ -239,12 +271,6 @@ impl Platform {
         self.metrics.encode(self.ledger.in_flight())
     }
 
-    /// Frames that a source could not take since start.
-    pub(crate) fn dropped(&self, source: &SourceId) -> u64 {
-        let counters = self.counters.get().into_iter().flatten();
-        counters.filter(|(name, _)| name == source).map(|(_, counters)| counters.dropped_total()).sum()
-    }
-
     /// Turns true when the platform is told to stop.
     pub(crate) fn stop_signal(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
@@ -269,6 +295,9 @@ impl Platform {
         self.intake.close();
         if tasks.pipeline.await.is_err() {
             tracing::error!("the pipeline failed; the log keeps what it had not finished");
+        }
+        if let Err(error) = tasks.books.lock().await.close(Timestamp::now()).await {
+            tracing::warn!(%error, "the last entries of the ledger were not kept");
         }
         if let Err(error) = self.lake.close().await {
             tracing::error!(%error, "closing the event store failed; the log keeps its events");

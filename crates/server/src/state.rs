@@ -9,6 +9,7 @@ mod detections;
 pub(crate) mod entity;
 mod findings;
 mod incidents;
+mod ledger;
 mod migrations;
 mod sources;
 mod suppressions;
@@ -29,6 +30,7 @@ pub(crate) use audit::Act;
 pub(crate) use detections::{Applied, BatchOutcome, DeadFrame, MarkOutcome};
 pub(crate) use findings::{FindingQuery, FindingRow, FindingSums};
 pub(crate) use incidents::{ChangeError, IncidentChange, IncidentQuery, IncidentSums};
+pub(crate) use ledger::{HOUR_NANOS, HourRow, KeptLedger, Reason, Stage, Sums, hour_of};
 pub(crate) use sources::SourceRow;
 pub(crate) use suppressions::{SuppressedQuery, SuppressionRow};
 
@@ -88,6 +90,26 @@ impl State {
         let db = Database::connect(options).await.map_err(failed)?;
         migrations::Migrator::up(&db, None).await.map_err(failed)?;
         Ok(Self { db })
+    }
+
+    /// Opens the database file of a platform, running or not, to read.
+    ///
+    /// # Errors
+    /// [`StateError::Open`].
+    pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StateError> {
+        let failed = |source| StateError::Open { path: path.display().to_string(), source };
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        let file = path.to_owned();
+        options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .filename(&file)
+                .in_memory(false)
+                .shared_cache(false)
+                .create_if_missing(false)
+                .read_only(true)
+                .busy_timeout(BUSY_TIMEOUT)
+        });
+        Ok(Self { db: Database::connect(options).await.map_err(failed)? })
     }
 
     /// Closes the database.

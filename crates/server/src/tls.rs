@@ -16,9 +16,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,22 +71,11 @@ impl Tls {
     /// # Errors
     /// [`TlsError`].
     pub(crate) fn open(door: &Door, data_dir: &Path, listen: SocketAddr) -> Result<Option<Self>, TlsError> {
-        let (certificate, key, authority) = match door {
-            Door::PlainOnLoopback => return Ok(None),
-            Door::Given { certificate, key } => (certificate.clone(), key.clone(), None),
-            Door::Own { names } => {
-                let own = OwnAuthority { dir: data_dir.join("tls") };
-                own.ensure(&all_names(names, listen))?;
-                (own.file("server.pem"), own.file("server.key"), Some(own.file("ca.pem")))
-            }
-        };
-        let chain = read_chain(&certificate)?;
+        if *door == Door::PlainOnLoopback {
+            return Ok(None);
+        }
+        let Identity { chain, key, authority } = Identity::of(door, data_dir, listen)?;
         let fingerprint = chain.first().map(fingerprint).unwrap_or_default();
-        let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| TlsError::Pem {
-            path: key,
-            wanted: "private key",
-            reason: error.to_string(),
-        })?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -94,6 +84,65 @@ impl Tls {
         config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Some(Self { config: Arc::new(config), fingerprint, authority }))
     }
+}
+
+/// What the platform shows to prove who it is.
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// The authority's certificate to import, if it is our own.
+    authority: Option<PathBuf>,
+}
+
+impl Identity {
+    /// The given certificate, or one of our own authority.
+    fn of(door: &Door, data_dir: &Path, listen: SocketAddr) -> Result<Self, TlsError> {
+        let (certificate, key, authority) = match door {
+            Door::Given { certificate, key } => (certificate.clone(), key.clone(), None),
+            Door::Own { .. } | Door::PlainOnLoopback => {
+                let names = if let Door::Own { names } = door { names.as_slice() } else { &[] };
+                let own = OwnAuthority { dir: data_dir.join("tls") };
+                own.ensure(&all_names(names, listen))?;
+                (own.file("server.pem"), own.file("server.key"), Some(own.file("ca.pem")))
+            }
+        };
+        let chain = read_chain(&certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| TlsError::Pem {
+            path: key,
+            wanted: "private key",
+            reason: error.to_string(),
+        })?;
+        Ok(Self { chain, key, authority })
+    }
+}
+
+/// TLS for senders of syslog: the door's certificate; with `client_authority`, only those whom it certified get in.
+///
+/// # Errors
+/// [`TlsError`].
+pub(crate) fn for_syslog(
+    door: &Door,
+    data_dir: &Path,
+    listen: SocketAddr,
+    client_authority: Option<&Path>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let Identity { chain, key, .. } = Identity::of(door, data_dir, listen)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match client_authority {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let wrong = |reason: String| TlsError::Pem { path: path.to_owned(), wanted: "authority", reason };
+            let mut roots = RootCertStore::empty();
+            for certificate in read_chain(path)? {
+                roots.add(certificate)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| wrong(error.to_string()))?)
+        }
+    };
+    Ok(Arc::new(builder.with_single_cert(chain, key)?))
 }
 
 /// What the certificate was made for; kept beside it.

@@ -16,7 +16,7 @@ use wanglou_lake::{Batch, Origin};
 use wanglou_model::{SourceId, Timestamp};
 
 use super::App;
-use super::ingest::{full, is_gzip, read_body, unpack};
+use super::ingest::{full, is_gzip, read_body, unpack, weight};
 use super::problem::{Kind, Problem};
 use crate::platform::decode::decode;
 use crate::state::Secret;
@@ -57,9 +57,9 @@ fn token(authorization: &str) -> Option<String> {
 }
 
 /// Reads a body and unpacks it.
-async fn body(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+async fn body(app: &App, source: &SourceId, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let is_gzip = is_gzip(headers)?;
-    let _slot = app.bodies.try_acquire().map_err(|_none_left| full())?;
+    let _room = app.platform.bodies.try_enter(source, weight(headers)).map_err(|_none_left| full())?;
     let body = read_body(body).await?;
     if !is_gzip {
         return Ok(body);
@@ -85,9 +85,9 @@ async fn keep(
     });
     let decoded = decoded.await.map_err(|error| Problem::internal(&error))?;
     let mut refused = vec![None; frames.len()];
-    for (frame, reason) in &decoded.rejected {
-        if let Some(slot) = refused.get_mut(*frame) {
-            *slot = Some(reason.clone());
+    for rejected in &decoded.rejected {
+        if let Some(slot) = refused.get_mut(rejected.frame) {
+            *slot = Some(rejected.reason.clone());
         }
     }
     app.platform.intake.offer(Batch { source, arrival, origin, frames }, decoded).await?;

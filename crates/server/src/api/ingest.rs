@@ -10,20 +10,22 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
-use wanglou_ingest::{Catalog, FrameDecoder};
+use wanglou_ingest::{Accounted, Catalog, FrameDecoder, is_blank};
 use wanglou_lake::{Appended, Batch, Origin};
 use wanglou_model::Timestamp;
 
 use super::App;
 use super::guard::source_of;
 use super::problem::{Kind, Problem, ProblemDocument};
-use crate::platform::decode::{Decoded, decode, is_blank};
+use crate::platform::decode::decode;
 use crate::platform::intake::IntakeError;
 
 /// Largest body as sent. Shippers send a few MiB at a time.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Largest body unpacked: bounds what a gzip bomb can do.
 const MAX_UNPACKED_BYTES: usize = 32 * 1024 * 1024;
+/// How much larger logs are before gzip, as a rule.
+const USUAL_RATIO: usize = 20;
 /// Lines in a body.
 const MAX_LINES: usize = 200_000;
 /// Refused lines that the report names.
@@ -32,6 +34,8 @@ const MAX_REPORTED: usize = 100;
 const MAX_KEY_BYTES: usize = 200;
 /// When a sender should come back, in seconds: the pipeline works off its whole queue in a few.
 const RETRY_AFTER_S: u64 = 2;
+/// The same while the disk is full: a person has to make room.
+const RETRY_AFTER_DISK_S: u64 = 15;
 
 /// What became of a batch.
 #[derive(Serialize, ToSchema)]
@@ -83,7 +87,7 @@ pub(crate) async fn ingest(
     let source = source_of(&app, &headers).await?;
     let key = idempotency_key(&headers)?;
     let is_gzip = is_gzip(&headers)?;
-    let _slot = app.bodies.try_acquire().map_err(|_none_left| full())?;
+    let _room = app.platform.bodies.try_enter(&source, weight(&headers)).map_err(|_none_left| full())?;
     let arrival = Timestamp::now();
     let body = read_body(body).await?;
     let catalog = Arc::clone(&app.platform.catalog);
@@ -107,7 +111,7 @@ struct Lines {
     frames: Vec<Bytes>,
     /// The 1-based number of each frame's line.
     numbers: Vec<u64>,
-    decoded: Decoded,
+    decoded: Accounted,
 }
 
 fn read(body: &Bytes, is_gzip: bool, origin: &Origin, catalog: Arc<Catalog>) -> Result<Lines, Problem> {
@@ -126,6 +130,14 @@ fn read(body: &Bytes, is_gzip: bool, origin: &Origin, catalog: Arc<Catalog>) -> 
     }
     let decoded = decode(&mut FrameDecoder::new(catalog), origin, &frames);
     Ok(Lines { frames, numbers, decoded })
+}
+
+/// What a body may take in memory while it is read, by what its sender says of it.
+pub(super) fn weight(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let sent = length.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES);
+    let is_packed = headers.contains_key(header::CONTENT_ENCODING);
+    sent + if is_packed { sent.saturating_mul(USUAL_RATIO).min(MAX_UNPACKED_BYTES) } else { 0 }
 }
 
 /// Reads a body as it was sent.
@@ -152,15 +164,15 @@ pub(super) fn unpack(body: &Bytes) -> Result<Bytes, Problem> {
     Ok(unpacked.into())
 }
 
-fn report(numbers: &[u64], decoded: &Decoded) -> IngestReport {
+fn report(numbers: &[u64], decoded: &Accounted) -> IngestReport {
     let (received, rejected_count) = (numbers.len() as u64, decoded.rejected.len() as u64);
     let rejected = decoded
         .rejected
         .iter()
         .take(MAX_REPORTED)
-        .map(|(frame, reason)| RejectedLine {
-            line: numbers.get(*frame).copied().unwrap_or_default(),
-            reason: reason.clone(),
+        .map(|rejected| RejectedLine {
+            line: numbers.get(rejected.frame).copied().unwrap_or_default(),
+            reason: rejected.reason.clone(),
         })
         .collect();
     let accepted = received.saturating_sub(rejected_count);
@@ -217,6 +229,12 @@ impl From<IntakeError> for Problem {
                 "平台正在停止，请稍后重发本批数据",
             )
             .retry_after(RETRY_AFTER_S),
+            IntakeError::DiskFull => Self::new(
+                Kind::Unavailable,
+                "the platform's disk is full and nothing more is acknowledged: send the same batch again later",
+                "平台磁盘已满，暂停确认接收，请稍后重发本批数据",
+            )
+            .retry_after(RETRY_AFTER_DISK_S),
             IntakeError::Log(error) => Self::internal(&error),
         }
     }

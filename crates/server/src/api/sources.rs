@@ -1,4 +1,4 @@
-//! Sources of telemetry, their loss ledger and dead letters.
+//! Sources of telemetry and their dead letters.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,6 @@ use super::extract::{Json, Path, Query};
 use super::guard::{Caller, Origin};
 use super::problem::{Kind, Problem, ProblemDocument};
 use crate::platform::Platform;
-use crate::platform::ledger::Sums;
 use crate::state::{Act, Secret, SourceRow};
 
 /// The longest name of a source.
@@ -25,7 +24,7 @@ const MAX_DEAD_LETTERS: u32 = 1_000;
 pub(crate) struct SourceInfo {
     /// Its name, also the `source` of its events.
     pub name: String,
-    /// `http`, `syslog-udp`, `syslog-tcp`, `flow` or `folder`.
+    /// `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow` or `folder`.
     pub kind: String,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]
@@ -60,38 +59,6 @@ pub(crate) struct CreatedSource {
     pub source: SourceInfo,
     /// Goes into `Authorization: Bearer …`. Shown this once; only its hash is kept.
     pub token: String,
-}
-
-/// The loss ledger: for every source, received = stored + rejected + in flight, and evaluated = stored.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Ledger {
-    /// By source.
-    pub sources: Vec<LedgerLine>,
-}
-
-/// One source's sums, in lines.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct LedgerLine {
-    /// The source.
-    pub source: String,
-    /// Lines taken from the sender.
-    pub received: u64,
-    /// Lines whose events are searchable.
-    pub stored: u64,
-    /// Lines that could not be read; they are dead letters.
-    pub rejected: u64,
-    /// Lines that went through detection.
-    pub evaluated: u64,
-    /// Lines in the log that are not stored yet.
-    pub in_flight: u64,
-    /// Events made of the stored lines (a line may hold several, several lines may make one).
-    pub events: u64,
-    /// Lines that were sent again under a known `Idempotency-Key`; not part of `received`.
-    pub duplicates: u64,
-    /// Frames that the source could not take since start (too long, kernel buffer full): not part of `received`.
-    pub(crate) dropped: u64,
-    /// Whether the sums hold. If not, it is a bug: report it.
-    pub balanced: bool,
 }
 
 /// Lines that could not be read.
@@ -193,26 +160,6 @@ pub(crate) async fn delete_source(
     }
     audit(&app, &caller, origin, "source.delete", &name).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Shows the loss ledger.
-#[utoipa::path(get, path = "/ledger", tag = "sources", security(("session" = [])), responses((status = 200, body = Ledger)))]
-pub(crate) async fn ledger(State(app): State<App>) -> axum::Json<Ledger> {
-    let sums = app.platform.ledger.all();
-    let line = |(source, sums): (SourceId, Sums)| LedgerLine {
-        source: source.as_str().to_owned(),
-        received: sums.received,
-        stored: sums.stored,
-        rejected: sums.rejected,
-        evaluated: sums.evaluated,
-        in_flight: sums.in_flight,
-        events: sums.events,
-        duplicates: sums.duplicates,
-        dropped: app.platform.dropped(&source),
-        balanced: sums.is_balanced(),
-    };
-    let sources = sums.into_iter().map(line).collect();
-    axum::Json(Ledger { sources })
 }
 
 /// Lists lines that could not be read.

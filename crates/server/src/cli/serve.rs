@@ -15,7 +15,7 @@ use crate::config::{Config, File, Flags, WatchFlag};
 use crate::listener::Gate;
 use crate::platform::{OpenSource, Plan, Platform, SourcePlan};
 use crate::rulebook::{ProcessingArgs, RuleSources};
-use crate::tls::{Tls, outward_address};
+use crate::tls::{self, Tls, outward_address};
 
 /// How long answers under way may take once we are told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Takes syslog over TCP here (repeatable)
     #[arg(long, value_name = "ADDRESS:PORT")]
     syslog_tcp: Vec<SocketAddr>,
+    /// Takes syslog over TLS here (repeatable); `client_authority` in the configuration says whom it lets in
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    syslog_tls: Vec<SocketAddr>,
     /// Takes NetFlow, IPFIX, sFlow and NetStream here (repeatable)
     #[arg(long, value_name = "ADDRESS:PORT")]
     flow: Vec<SocketAddr>,
@@ -65,6 +68,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             dev_http: args.dev_http,
             syslog_udp: args.syslog_udp,
             syslog_tcp: args.syslog_tcp,
+            syslog_tls: args.syslog_tls,
             flow: args.flow,
             watch: args.watch,
             rules: RuleSources { paths: args.rules, processing: args.processing },
@@ -87,7 +91,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let gate = Gate::bind(config.listen, tls.as_ref().map(|tls| Arc::clone(&tls.config)))
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let syslog_tls = match config.syslog_tls.is_empty() {
+        true => None,
+        false => {
+            let authority = config.client_authority.as_deref();
+            Some(tls::for_syslog(&config.door, data_dir, config.listen, authority)?)
+        }
+    };
     let sources = SourcePlan {
+        syslog_tls: config.syslog_tls,
+        tls: syslog_tls,
         syslog_udp: config.syslog_udp,
         syslog_tcp: config.syslog_tcp,
         flow: config.flow,
@@ -100,6 +113,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         sources,
         rules: config.rules,
         correlation: config.correlation,
+        limits: config.limits,
     };
     let (platform, tasks) = Platform::start(plan).await?;
     let base = base_url(gate.address(), tls.is_some());

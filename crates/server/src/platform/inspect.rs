@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use wanglou_detect::{Engine, RuleIndex, Scratch, suppress};
-use wanglou_ingest::{Catalog, EventContext, FrameDecoder, normalize};
+use wanglou_ingest::{Accounted, Catalog, EventContext, FrameDecoder, FrameRecord, is_blank, normalize};
 use wanglou_lake::{Batch, LogPosition, Origin, StoredEvent};
 use wanglou_model::{Finding, Place, Record, TenantId, Timestamp};
 
-use super::decode::{Decoded, decode, is_blank, line_count};
+use super::decode::{decode, line_count};
+use super::habits::FieldCounts;
 use super::rules::Rules;
 use super::suppressions::Suppressions;
 use super::windows::Windows;
 use crate::state::{BatchOutcome, DeadFrame, MarkOutcome};
+
+/// An event is late when it arrives so long after it happened, by its own account.
+const LATE_AFTER_NANOS: i64 = 3_600 * 1_000_000_000;
 
 /// What is known of telemetry, shared by all that inspect it.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ pub(crate) struct Inspected {
     pub outcome: BatchOutcome,
     /// For the lake.
     pub events: Vec<StoredEvent>,
+    /// How often fields are there, to notice when they are not.
+    pub fields: FieldCounts,
 }
 
 impl Inspector {
@@ -64,7 +70,7 @@ impl Inspector {
         &mut self,
         position: LogPosition,
         batch: &Batch,
-        decoded: Option<Decoded>,
+        decoded: Option<Accounted>,
     ) -> Inspected {
         if let Some(engine) = self.knowledge.rules.take_pending() {
             self.go_on_with(engine);
@@ -103,14 +109,16 @@ impl Inspector {
         self.knowledge.engine = engine;
     }
 
-    fn inspect_decoded(&mut self, position: LogPosition, batch: &Batch, decoded: Decoded) -> Inspected {
+    fn inspect_decoded(&mut self, position: LogPosition, batch: &Batch, decoded: Accounted) -> Inspected {
         let mut outcome = empty_outcome(position, batch);
         let mut events = Vec::with_capacity(decoded.records.len());
         let tenant = TenantId::default();
         let is_new = self.windows.begin(position, batch.arrival, &mut outcome.findings);
         // Events of one frame are numbered from 0.
         let mut numbering = (usize::MAX, 0);
-        for (frame, record) in decoded.records {
+        outcome.stored = decoded.headers;
+        outcome.evaluated = decoded.headers;
+        for FrameRecord { frame, lines, record } in decoded.records {
             numbering = if numbering.0 == frame { (frame, numbering.1 + 1) } else { (frame, 0) };
             let context = EventContext {
                 uid: batch.event_uid(position, frame, numbering.1),
@@ -119,17 +127,25 @@ impl Inspector {
                 tenant: tenant.clone(),
                 zone: self.knowledge.zone.clone(),
             };
-            events.push(self.detect(&record, context, place(batch, frame), is_new, &mut outcome.findings));
+            let place = place(batch, frame);
+            let event = self.detect(&record, context, place, is_new, &mut outcome.findings);
+            outcome.evaluated += lines;
+            outcome.late += u64::from(is_late(&event));
+            events.push(event);
+            outcome.stored += lines;
         }
         outcome.suppressed = self.take_hidden(&mut outcome.findings);
         outcome.rejected = decoded
             .rejected
             .into_iter()
-            .filter_map(|(frame, reason)| Some(DeadFrame { frame: batch.frames.get(frame)?.clone(), reason }))
+            .filter_map(|rejected| {
+                let frame = batch.frames.get(rejected.frame)?.clone();
+                Some(DeadFrame { frame, kind: rejected.kind, reason: rejected.reason })
+            })
             .collect();
         outcome.events = events.len() as u64;
-        outcome.evaluated = outcome.lines.saturating_sub(outcome.rejected.len() as u64);
-        Inspected { outcome, events }
+        let fields = FieldCounts::of(events.iter().map(|stored| &stored.event));
+        Inspected { outcome, events, fields }
     }
 
     /// Takes out what suppressions hide.
@@ -160,14 +176,22 @@ impl Inspector {
     }
 }
 
+/// Whether an event came long after it happened: what looks at windows of time may have missed it.
+fn is_late(stored: &StoredEvent) -> bool {
+    let event = &stored.event;
+    event.arrival.nanos().saturating_sub(event.time.nanos()) > LATE_AFTER_NANOS
+}
+
 fn empty_outcome(position: LogPosition, batch: &Batch) -> BatchOutcome {
     BatchOutcome {
         position,
         source: batch.source.clone(),
         arrival: batch.arrival,
         lines: line_count(&batch.frames),
+        stored: 0,
         evaluated: 0,
         events: 0,
+        late: 0,
         rejected: Vec::new(),
         findings: Vec::new(),
         suppressed: Vec::new(),
@@ -180,9 +204,10 @@ fn give_up(position: LogPosition, batch: &Batch) -> Inspected {
         .frames
         .iter()
         .filter(|frame| !is_blank(frame))
-        .map(|frame| DeadFrame { frame: frame.clone(), reason: reason.into() })
+        .map(|frame| DeadFrame { frame: frame.clone(), kind: "failed", reason: reason.into() })
         .collect();
-    Inspected { outcome: BatchOutcome { rejected, ..empty_outcome(position, batch) }, events: Vec::new() }
+    let outcome = BatchOutcome { rejected, ..empty_outcome(position, batch) };
+    Inspected { outcome, events: Vec::new(), fields: FieldCounts::default() }
 }
 
 /// Where a line stands: for a file its path, otherwise the source; the record is its 1-based number in the batch.

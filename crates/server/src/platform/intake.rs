@@ -1,22 +1,23 @@
 //! The way in: every batch is made durable, then queued for inspection.
 //!
-//! The queue is bounded by bytes. Senders that can wait (TCP, files) wait; HTTP is told to come back later.
+//! The queue is bounded by bytes and shared fairly ([`Room`]). Senders that can wait (TCP, files) wait; HTTP is told to
+//! come back later. When the disk is nearly full nothing is taken, so that what has been taken can still be stored; it
+//! goes on by itself when there is room again.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
-use wanglou_lake::{Appended, Batch, Lake, LakeError, LogPosition};
+use tokio::sync::mpsc;
+use wanglou_ingest::Accounted;
+use wanglou_lake::{Appended, Batch, Lake, LakeError, LogPosition, WalError};
 use wanglou_model::Timestamp;
 
-use super::decode::{Decoded, line_count};
+use super::decode::line_count;
 use super::ledger::Ledger;
+use super::room::{NoPlace, Place, Room};
 use crate::state::State;
 
-/// Bytes of batches that may wait for inspection. Decoded they take several times as much.
-const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
-/// The queue is accounted in pieces of this size, because a semaphore counts in 32 bits.
-const PIECE_BYTES: usize = 1024;
 /// What a frame costs beside its bytes.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
@@ -26,11 +27,11 @@ pub(crate) struct Logged {
     pub position: LogPosition,
     pub batch: Batch,
     /// What is in it, if that is known already.
-    pub decoded: Option<Decoded>,
+    pub decoded: Option<Accounted>,
     /// Its lines are in the ledger as settled: it was applied before a crash and only has to reach the lake.
     pub is_settled: bool,
     /// Given back when the batch is settled.
-    pub room: OwnedSemaphorePermit,
+    pub place: Place,
 }
 
 /// What the pipeline is told.
@@ -52,6 +53,9 @@ pub(crate) enum IntakeError {
     /// The pipeline is behind: come back later.
     #[error("the pipeline is full")]
     Full,
+    /// The disk is nearly full, or refused a write: come back when somebody has made room.
+    #[error("the disk is full")]
+    DiskFull,
     /// The platform is stopping.
     #[error("the platform is stopping")]
     Stopping,
@@ -66,9 +70,9 @@ pub(crate) struct Intake {
     lake: Arc<Lake>,
     state: State,
     ledger: Arc<Ledger>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     /// Of its own: new batches wait for those of before the start and must not take the room that these need.
-    replay_room: Arc<Semaphore>,
+    replay_room: Arc<Room>,
     /// Taken away at the end, so that the pipeline sees the end of its queue.
     queue: Arc<Mutex<Option<mpsc::UnboundedSender<Queued>>>>,
 }
@@ -79,37 +83,37 @@ impl Intake {
         lake: Arc<Lake>,
         state: State,
         ledger: Arc<Ledger>,
+        room: Arc<Room>,
+        replay_room: Arc<Room>,
     ) -> (Self, mpsc::UnboundedReceiver<Queued>) {
         let (queue, receiver) = mpsc::unbounded_channel();
-        let room = || Arc::new(Semaphore::new(MAX_QUEUED_BYTES / PIECE_BYTES));
         let queue = Arc::new(Mutex::new(Some(queue)));
-        (Self { lake, state, ledger, room: room(), replay_room: room(), queue }, receiver)
+        (Self { lake, state, ledger, room, replay_room, queue }, receiver)
     }
 
     /// Takes a decoded batch if there is room for it now. Durable when it returns.
-    pub(crate) async fn offer(&self, batch: Batch, decoded: Decoded) -> Result<Appended, IntakeError> {
-        let room =
-            Arc::clone(&self.room).try_acquire_many_owned(pieces(&batch)).map_err(|error| match error {
-                TryAcquireError::NoPermits => IntakeError::Full,
-                TryAcquireError::Closed => IntakeError::Stopping,
-            })?;
-        self.log(batch, Some(decoded), room).await
+    pub(crate) async fn offer(&self, batch: Batch, decoded: Accounted) -> Result<Appended, IntakeError> {
+        let place = self.room.try_enter(&batch.source, size(&batch)).map_err(|error| match error {
+            NoPlace::Full => IntakeError::Full,
+            NoPlace::Shut => IntakeError::DiskFull,
+            NoPlace::Closed => IntakeError::Stopping,
+        })?;
+        self.log(batch, Some(decoded), place).await
     }
 
     /// Takes a batch, waiting until there is room. Durable when it returns.
     pub(crate) async fn take(&self, batch: Batch) -> Result<Appended, IntakeError> {
-        let room = Arc::clone(&self.room).acquire_many_owned(pieces(&batch)).await;
-        self.log(batch, None, room.map_err(|_closed| IntakeError::Stopping)?).await
+        let place = self.room.enter(&batch.source, size(&batch)).await.ok_or(IntakeError::Stopping)?;
+        self.log(batch, None, place).await
     }
 
     /// Queues a batch that was in the log before the start. Its lines are counted unless they were settled before.
     pub(crate) async fn replay(&self, position: LogPosition, batch: Batch, is_settled: bool) {
-        let room = Arc::clone(&self.replay_room).acquire_many_owned(pieces(&batch)).await;
-        let Ok(room) = room else { return };
+        let Some(place) = self.replay_room.enter(&batch.source, size(&batch)).await else { return };
         if !is_settled {
             self.ledger.logged(&batch.source, line_count(&batch.frames), batch.arrival);
         }
-        self.enqueue(Queued::Replayed(Logged { position, batch, decoded: None, is_settled, room }));
+        self.enqueue(Queued::Replayed(Logged { position, batch, decoded: None, is_settled, place }));
     }
 
     /// All batches that were in the log before the start are queued.
@@ -139,23 +143,24 @@ impl Intake {
     async fn log(
         &self,
         batch: Batch,
-        decoded: Option<Decoded>,
-        room: OwnedSemaphorePermit,
+        decoded: Option<Accounted>,
+        place: Place,
     ) -> Result<Appended, IntakeError> {
         let intake = self.clone();
         // A task of its own: a client that hangs up must not take a logged batch out of the queue.
         let task = tokio::spawn(async move {
-            let appended = intake.lake.append(batch.clone()).await?;
+            let appended = intake.lake.append(batch.clone()).await.map_err(log_failure)?;
             let lines = line_count(&batch.frames);
             match appended {
                 Appended::At(position) => {
                     intake.ledger.logged(&batch.source, lines, batch.arrival);
-                    let logged = Logged { position, batch, decoded, is_settled: false, room };
+                    let logged = Logged { position, batch, decoded, is_settled: false, place };
                     intake.enqueue(Queued::New(logged));
                 }
                 Appended::AlreadyHad(_) => {
-                    intake.ledger.repeated(&batch.source, lines);
-                    if let Err(error) = intake.state.count_duplicates(&batch.source, lines).await {
+                    intake.ledger.repeated(&batch.source, lines, batch.arrival);
+                    let counted = intake.state.count_duplicates(&batch.source, lines, batch.arrival);
+                    if let Err(error) = counted.await {
                         tracing::warn!(%error, "counting a repeated batch failed");
                     }
                 }
@@ -166,17 +171,33 @@ impl Intake {
     }
 }
 
-fn pieces(batch: &Batch) -> u32 {
-    let bytes = batch.frame_bytes() + batch.frames.len() * FRAME_OVERHEAD_BYTES;
-    u32::try_from((bytes / PIECE_BYTES + 1).min(MAX_QUEUED_BYTES / PIECE_BYTES)).unwrap_or(u32::MAX)
+/// What a batch takes of the queue.
+fn size(batch: &Batch) -> usize {
+    batch.frame_bytes() + batch.frames.len() * FRAME_OVERHEAD_BYTES
+}
+
+/// A write that did not fit on the disk is no fault of ours: the sender keeps the batch.
+fn log_failure(error: LakeError) -> IntakeError {
+    match &error {
+        LakeError::Log(WalError::Write { source, .. })
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            IntakeError::DiskFull
+        }
+        _ => IntakeError::Log(error),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use bytes::Bytes;
     use wanglou_lake::{LakeConfig, Origin};
     use wanglou_model::SourceId;
+
+    const QUEUE_BYTES: usize = 1 << 20;
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_room_given_back_is_used_again() {
@@ -184,23 +205,28 @@ mod tests {
         let lake = Arc::new(Lake::open(LakeConfig::at(dir.path().join("lake"))).await.unwrap());
         let state = State::open(&dir.path().join("state.sqlite")).await.unwrap();
         let ledger = Arc::new(Ledger::default());
-        let (intake, mut queue) = Intake::new(lake, state, Arc::clone(&ledger));
+        let room = Room::new(QUEUE_BYTES, HashSet::new());
+        let replay_room = Room::new(QUEUE_BYTES, HashSet::new());
+        let (intake, mut queue) =
+            Intake::new(lake, state, Arc::clone(&ledger), Arc::clone(&room), replay_room);
         let source = SourceId::new("web");
         let batch = || Batch {
             source: source.clone(),
             arrival: Timestamp::from_secs(1),
             origin: Origin::Arrival,
-            frames: vec![Bytes::from(vec![b'x'; MAX_QUEUED_BYTES / 4])],
+            frames: vec![Bytes::from(vec![b'x'; QUEUE_BYTES / 10])],
         };
-        for _ in 0..3 {
-            intake.offer(batch(), Decoded::default()).await.unwrap();
+        for _ in 0..2 {
+            intake.offer(batch(), Accounted::default()).await.unwrap();
         }
-        let refused = intake.offer(batch(), Decoded::default()).await;
-        assert!(matches!(refused, Err(IntakeError::Full)), "frames cost more than their bytes");
+        let refused = intake.offer(batch(), Accounted::default()).await;
+        assert!(matches!(refused, Err(IntakeError::Full)), "a source alone gets a quarter");
         drop(queue.recv().await.unwrap());
-        intake.offer(batch(), Decoded::default()).await.unwrap();
-        assert_eq!(ledger.sums(&source).in_flight, 4);
+        intake.offer(batch(), Accounted::default()).await.unwrap();
+        assert_eq!(ledger.sums(&source).in_flight, 3);
+        room.shut(true);
+        assert!(matches!(intake.offer(batch(), Accounted::default()).await, Err(IntakeError::DiskFull)));
         intake.close();
-        assert!(matches!(intake.offer(batch(), Decoded::default()).await, Err(IntakeError::Stopping)));
+        assert!(matches!(intake.offer(batch(), Accounted::default()).await, Err(IntakeError::Stopping)));
     }
 }

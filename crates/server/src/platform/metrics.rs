@@ -106,7 +106,7 @@ impl Metrics {
     pub(crate) fn settled(&self, outcome: &BatchOutcome) {
         let label = BySource { source: outcome.source.as_str().to_owned() };
         let rejected = outcome.rejected.len() as u64;
-        self.lines_stored.get_or_create(&label).inc_by(outcome.lines.saturating_sub(rejected));
+        self.lines_stored.get_or_create(&label).inc_by(outcome.stored);
         self.lines_rejected.get_or_create(&label).inc_by(rejected);
         self.events_stored.get_or_create(&label).inc_by(outcome.events);
     }

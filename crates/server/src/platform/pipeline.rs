@@ -9,17 +9,19 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use wanglou_cases::Grouping;
 use wanglou_lake::{Lake, LogPosition, StoredEvent};
 use wanglou_model::Timestamp;
 
 use super::correlation::{Correlation, Counted};
+use super::habits::FieldCounts;
 use super::inspect::{Inspected, Inspector};
 use super::intake::{Logged, Queued};
 use super::ledger::Ledger;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::room::Place;
 use super::snapshot::Files;
 use super::windows::Snapshot;
 use crate::state::{BatchOutcome, MarkOutcome, State};
@@ -53,8 +55,9 @@ pub(crate) struct Outlets {
 struct Group {
     outcomes: Vec<BatchOutcome>,
     events: Vec<Vec<StoredEvent>>,
+    fields: Vec<FieldCounts>,
     are_settled: Vec<bool>,
-    room: Vec<OwnedSemaphorePermit>,
+    places: Vec<Place>,
     /// What was found after them, because nothing came for a while.
     mark: Option<MarkOutcome>,
     /// The state of correlation rules after them, to be saved.
@@ -148,18 +151,19 @@ impl Stage {
     }
 
     fn inspect(&mut self, logged: Logged) -> Result<(), Gone> {
-        let Logged { position, batch, decoded, is_settled, room } = logged;
+        let Logged { position, batch, decoded, is_settled, place } = logged;
         if let Some(snapshot) = self.inspector.windows.snapshot_before(position) {
             self.group.snapshot = Some(snapshot);
         }
         if self.group.snapshot.is_some() || self.group.mark.is_some() {
             self.send()?;
         }
-        let Inspected { outcome, events } = self.inspector.inspect(position, &batch, decoded);
+        let Inspected { outcome, events, fields } = self.inspector.inspect(position, &batch, decoded);
         self.group.outcomes.push(outcome);
         self.group.events.push(events);
+        self.group.fields.push(fields);
         self.group.are_settled.push(is_settled);
-        self.group.room.push(room);
+        self.group.places.push(place);
         let lines = self.group.outcomes.iter().map(|outcome| outcome.lines).sum::<u64>();
         if lines >= GROUP_LINES { self.send() } else { Ok(()) }
     }
@@ -190,15 +194,16 @@ async fn write_group(group: Group, outlets: &Outlets) {
         // All that it covers is in SQL now.
         save(snapshot, outlets).await;
     }
-    for ((outcome, events), is_settled) in group.outcomes.iter().zip(group.events).zip(group.are_settled) {
+    let batches = group.outcomes.iter().zip(group.events).zip(group.fields).zip(group.are_settled);
+    for (((outcome, events), fields), is_settled) in batches {
         until_done("storing events failed", || outlets.lake.store(outcome.position, events.clone())).await;
         if !is_settled {
-            outlets.ledger.settled(outcome);
+            outlets.ledger.settled(outcome, &fields);
             outlets.metrics.settled(outcome);
             outlets.live.count(outcome.events, 0);
         }
     }
-    drop(group.room);
+    drop(group.places);
     outlets.live.count(0, applied.new_findings);
     outlets.metrics.found(&applied);
     outlets.live.tell_found(applied);

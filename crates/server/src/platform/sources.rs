@@ -51,6 +51,9 @@ pub(crate) enum SourcesError {
 pub(crate) struct SourcePlan {
     pub syslog_udp: Vec<SocketAddr>,
     pub syslog_tcp: Vec<SocketAddr>,
+    pub syslog_tls: Vec<SocketAddr>,
+    /// For syslog over TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     pub flow: Vec<SocketAddr>,
     /// Where flow sources keep their templates.
     pub templates_dir: PathBuf,
@@ -93,14 +96,10 @@ pub(crate) async fn open(platform: &Platform, plan: SourcePlan) -> Result<Vec<Op
         opened.push(OpenSource { name, what, counters, task });
     }
     for (name, address) in named("syslog-tcp", &plan.syslog_tcp) {
-        register(platform, &name, "syslog-tcp").await?;
-        let failed = |source| open_error(&name, &address, source);
-        let source = SyslogTcp::bind(SyslogTcpConfig::new(name.clone(), address)).await.map_err(failed)?;
-        let what = source.local_addr().map_err(failed)?.to_string();
-        let (counters, (sender, task)) = (source.counters(), pump(platform));
-        let stop = platform.stop_signal();
-        tokio::spawn(end(name.clone(), async move { source.run(sender, stop).await }));
-        opened.push(OpenSource { name, what, counters, task });
+        opened.push(open_tcp(platform, name, address, None).await?);
+    }
+    for (name, address) in named("syslog-tls", &plan.syslog_tls) {
+        opened.push(open_tcp(platform, name, address, plan.tls.clone()).await?);
     }
     for (name, address) in named("flow", &plan.flow) {
         opened.push(open_flow(platform, name, address, &plan.templates_dir).await?);
@@ -117,6 +116,27 @@ pub(crate) async fn open(platform: &Platform, plan: SourcePlan) -> Result<Vec<Op
         opened.push(OpenSource { name, what, counters, task });
     }
     Ok(opened)
+}
+
+async fn open_tcp(
+    platform: &Platform,
+    name: SourceId,
+    address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Result<OpenSource, SourcesError> {
+    register(platform, &name, if tls.is_some() { "syslog-tls" } else { "syslog-tcp" }).await?;
+    let failed = |source| open_error(&name, &address, source);
+    let config = SyslogTcpConfig::new(name.clone(), address);
+    let source = match tls {
+        None => SyslogTcp::bind(config).await,
+        Some(tls) => SyslogTcp::bind_tls(config, tls).await,
+    };
+    let source = source.map_err(failed)?;
+    let what = source.local_addr().map_err(failed)?.to_string();
+    let (counters, (sender, task)) = (source.counters(), pump(platform));
+    let stop = platform.stop_signal();
+    tokio::spawn(end(name.clone(), async move { source.run(sender, stop).await }));
+    Ok(OpenSource { name, what, counters, task })
 }
 
 async fn open_flow(
@@ -184,7 +204,7 @@ async fn hand_over(intake: &Intake, batch: Batch) {
     loop {
         match intake.take(batch.clone()).await {
             Ok(_) => return,
-            Err(IntakeError::Log(error)) => {
+            Err(error @ (IntakeError::Log(_) | IntakeError::DiskFull)) => {
                 tracing::error!(%error, source = %batch.source, "logging a delivery failed; trying again");
                 tokio::time::sleep(LOG_PAUSE).await;
             }

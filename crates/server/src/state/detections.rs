@@ -18,6 +18,7 @@ use wanglou_model::{EntityKind, Finding, FindingUid, IncidentId, SourceId, Times
 
 use super::entity::{applied_batch, finding, idle_mark};
 use super::findings::parse;
+use super::ledger::Tally;
 use super::{State, StateError, from_sql, incidents, instant, suppressions, to_sql};
 use crate::platform::windows::Mark;
 
@@ -34,10 +35,14 @@ pub(crate) struct BatchOutcome {
     pub arrival: Timestamp,
     /// Lines in it.
     pub lines: u64,
+    /// Lines that are in its events, or are understood and give none.
+    pub stored: u64,
     /// Lines that went through detection.
     pub evaluated: u64,
     /// Events made of them.
     pub events: u64,
+    /// Events that came long after they happened.
+    pub late: u64,
     /// Lines that could not be read.
     pub rejected: Vec<DeadFrame>,
     pub findings: Vec<Finding>,
@@ -58,6 +63,8 @@ pub(crate) struct MarkOutcome {
 #[derive(Clone, Debug)]
 pub(crate) struct DeadFrame {
     pub frame: bytes::Bytes,
+    /// The kind of reason, for counting.
+    pub kind: &'static str,
     pub reason: String,
 }
 
@@ -84,11 +91,12 @@ impl State {
     ) -> Result<Applied, StateError> {
         let transaction = self.begin().await?;
         let mut desk = Desk::new(&transaction);
+        let mut tally = Tally::default();
         for outcome in outcomes {
             if !rows::note_applied(&transaction, outcome.position).await? {
                 continue;
             }
-            rows::count(&transaction, outcome).await?;
+            tally.add(outcome);
             rows::bury(&transaction, outcome).await?;
             for finding in &outcome.suppressed {
                 suppressions::hide(&transaction, finding, now).await?;
@@ -107,6 +115,7 @@ impl State {
             }
         }
         let applied = desk.finish().await?;
+        tally.write(&transaction).await?;
         transaction.commit().await?;
         Ok(applied)
     }

@@ -3,6 +3,7 @@
 mod m20261122_000001_first;
 mod m20261125_000010_suppressions;
 mod m20261125_000020_idle_marks;
+mod m20261125_000020_ledger;
 
 use sea_orm_migration::prelude::*;
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_first::Migration),
             Box::new(m20261125_000010_suppressions::Migration),
             Box::new(m20261125_000020_idle_marks::Migration),
+            Box::new(m20261125_000020_ledger::Migration),
         ]
     }
 }

@@ -2,11 +2,11 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use wanglou_model::{SourceId, Timestamp};
 
 use super::entity::{dead_letter, source};
-use super::{Secret, State, StateError, from_sql, instant, to_sql};
+use super::{Secret, State, StateError, from_sql, instant};
 
 /// A source with its sums.
 #[derive(Clone, Debug)]
@@ -108,16 +108,6 @@ impl State {
     pub(crate) async fn sources(&self) -> Result<Vec<SourceRow>, StateError> {
         let rows = source::Entity::find().order_by_asc(source::Column::Name).all(&self.db).await?;
         Ok(rows.into_iter().map(SourceRow::from).collect())
-    }
-
-    /// Counts lines that were sent again under a known key.
-    pub(crate) async fn count_duplicates(&self, source: &SourceId, lines: u64) -> Result<(), StateError> {
-        source::Entity::update_many()
-            .col_expr(source::Column::Duplicates, Expr::col(source::Column::Duplicates).add(to_sql(lines)))
-            .filter(source::Column::Name.eq(source.as_str()))
-            .exec(&self.db)
-            .await?;
-        Ok(())
     }
 
     /// The newest dead letters, and how many lines were ever rejected.

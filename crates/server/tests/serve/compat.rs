@@ -167,3 +167,106 @@ fn flows_are_events() {
     assert_eq!(raw["octetDeltaCount"], 256);
     assert_eq!(raw["exporter.protocol"], "netflow5");
 }
+
+/// An authority and a certificate of it, as PEM: (authority, certificate, key).
+fn certified() -> (String, String, String) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["sender".to_owned()]).unwrap();
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    (authority_pem, certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn rsyslog_sends_over_tls_with_its_certificate_and_strangers_are_counted() {
+    let has_module = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+        .iter()
+        .any(|dir| Path::new(dir).join("rsyslog/lmnsd_gtls.so").exists());
+    if !has_module {
+        println!("skipped: rsyslog-gnutls is not installed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (senders, certificate, key) = certified();
+    fs::write(at("senders.pem"), senders).unwrap();
+    fs::write(at("client.pem"), certificate).unwrap();
+    fs::write(at("client.key"), key).unwrap();
+    let toml = format!("[syslog]\nclient_authority = \"{}\"\n", at("senders.pem").display());
+    fs::write(at("wanglou.toml"), toml).unwrap();
+    let config = at("wanglou.toml");
+    let arguments = ["--syslog-tls", "127.0.0.1:0", "--config", config.to_str().unwrap()];
+    let server = Server::start_set_up(&at("data"), &arguments);
+    let lines: String = (0..300).fold(String::new(), |text, n| text + &format!("line {n}\n"));
+    fs::write(at("app.log"), lines).unwrap();
+    let config = format!(
+        r#"global(workDirectory="{work}" DefaultNetstreamDriver="gtls" DefaultNetstreamDriverCAFile="{work}/data/tls/ca.pem"
+       DefaultNetstreamDriverCertFile="{work}/client.pem" DefaultNetstreamDriverKeyFile="{work}/client.key")
+module(load="imfile")
+input(type="imfile" File="{work}/app.log" Tag="app:")
+action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" TCP_Framing="octet-counted"
+       StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/certvalid" action.resumeRetryCount="-1")
+"#,
+        work = dir.path().display(),
+        port = server.source("syslog-tls").port(),
+    );
+    fs::write(at("rsyslog.conf"), config).unwrap();
+    let child = Command::new("rsyslogd")
+        .args(["-n", "-f"])
+        .arg(at("rsyslog.conf"))
+        .arg("-i")
+        .arg(at("rsyslog.pid"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _running = Running(child);
+    let line = server.settled("syslog-tls", 300);
+    assert_eq!(line["stored"], 300, "{line}");
+    // Plain text is no handshake.
+    let mut stranger = std::net::TcpStream::connect(server.source("syslog-tls")).unwrap();
+    std::io::Write::write_all(&mut stranger, b"<13>let me in\n").unwrap();
+    crate::harness::wait_for("the refused handshake", || {
+        let ledger = server.get("/api/v1/ledger").expect(200);
+        let line = ledger["sources"].as_array()?.iter().find(|line| line["source"] == "syslog-tls")?.clone();
+        (line["dropped"] == 1).then_some(())
+    });
+}
+
+#[test]
+fn syslog_over_tls_takes_lines_of_any_sender_where_no_authority_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_set_up(dir.path(), &["--syslog-tls", "127.0.0.1:0"]);
+    let child = Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-verify_return_error",
+            "-connect",
+            &server.source("syslog-tls").to_string(),
+        ])
+        .arg("-CAfile")
+        .arg(dir.path().join("tls/ca.pem"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(child) = child else {
+        println!("skipped: openssl is not installed");
+        return;
+    };
+    let mut running = Running(child);
+    let framed =
+        "<38>1 2026-11-22T08:00:00Z web-02 sshd 7 - - Accepted password for ops from 203.0.113.5 port 2 ssh2";
+    let text = format!("<13>Nov 22 08:00:01 web-02 app: line by line\n{} {framed}", framed.len());
+    let mut pipe = running.0.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, text.as_bytes()).unwrap();
+    server.settled("syslog-tls", 2);
+    let mut texts = server.raw_events("syslog-tls");
+    texts.sort();
+    assert!(texts[0].ends_with("line by line") && texts[1] == framed, "{texts:?}");
+}

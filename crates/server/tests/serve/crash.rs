@@ -77,4 +77,23 @@ fn nothing_acknowledged_is_missing_and_nothing_keyed_is_doubled() {
     let unique: BTreeSet<String> = texts.iter().cloned().collect();
     assert_eq!(texts.len(), unique.len(), "doubled");
     assert_eq!(unique, list.acknowledged);
+
+    // The ledger by hour says the same, from the platform and from the command line beside it.
+    let hours = server.get("/api/v1/ledger/hours?source=feed&hours=3").expect(200);
+    let hours = hours["hours"].as_array().unwrap();
+    let sum = |column: &str| hours.iter().map(|hour| hour[column].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("received"), sum("stored"), sum("evaluated")), (expected, expected, expected));
+    assert!(hours.iter().all(|hour| hour["balanced"] == true), "{hours:?}");
+    let shown = wait_for("the command line to show it", || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_wanglou"))
+            .args(["ledger", "--format", "json", "--source", "feed", "--hours", "3", "--data-dir"])
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (shown[0]["in_flight"] == 0).then_some(shown)
+    });
+    assert_eq!((&shown[0]["received"], &shown[0]["stored"]), (&expected.into(), &expected.into()));
+    assert_eq!(shown[0]["unaccounted"], 0);
 }

@@ -13,6 +13,7 @@ mod crash;
 mod door;
 mod first_day;
 mod harness;
+mod overload;
 mod rules;
 mod sources;
 mod windows;

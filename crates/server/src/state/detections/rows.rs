@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use wanglou_lake::LogPosition;
 use wanglou_model::{Finding, IncidentId};
 
 use super::BatchOutcome;
 use crate::platform::windows::Mark;
-use crate::state::entity::{
-    applied_batch, dead_letter, finding, finding_entity, finding_tactic, idle_mark, source,
-};
+use crate::state::entity::{applied_batch, dead_letter, finding, finding_entity, finding_tactic, idle_mark};
 use crate::state::{StateError, to_sql};
 
 /// Dead letters that are kept: the newest. At 8 KiB each this is 80 MiB at most.
@@ -47,25 +45,6 @@ pub(super) async fn note_mark(db: &impl ConnectionTrait, mark: Mark) -> Result<(
     let later =
         OnConflict::columns([Column::Segment, Column::Offset]).update_column(Column::Clock).to_owned();
     idle_mark::Entity::insert(row).on_conflict(later).exec_without_returning(db).await?;
-    Ok(())
-}
-
-/// Adds to the source's sums.
-pub(super) async fn count(db: &impl ConnectionTrait, outcome: &BatchOutcome) -> Result<(), StateError> {
-    use source::Column;
-    let rejected = outcome.rejected.len() as u64;
-    let stored = outcome.lines.saturating_sub(rejected);
-    let plus = |column: Column, count: u64| Expr::col(column).add(to_sql(count));
-    source::Entity::update_many()
-        .col_expr(Column::Received, plus(Column::Received, outcome.lines))
-        .col_expr(Column::Stored, plus(Column::Stored, stored))
-        .col_expr(Column::Rejected, plus(Column::Rejected, rejected))
-        .col_expr(Column::Evaluated, plus(Column::Evaluated, outcome.evaluated))
-        .col_expr(Column::Events, plus(Column::Events, outcome.events))
-        .col_expr(Column::LastSeenAt, Expr::value(outcome.arrival.nanos()))
-        .filter(Column::Name.eq(outcome.source.as_str()))
-        .exec(db)
-        .await?;
     Ok(())
 }
 

@@ -58,9 +58,15 @@ fn outcome(offset: u64, findings: Vec<Finding>) -> BatchOutcome {
         source: SourceId::new("web"),
         arrival: Timestamp::from_secs(1),
         lines: 10,
+        stored: 9,
         evaluated: 9,
         events: 9,
-        rejected: vec![DeadFrame { frame: vec![b'x'; 10_000].into(), reason: "unreadable".into() }],
+        late: 2,
+        rejected: vec![DeadFrame {
+            frame: vec![b'x'; 10_000].into(),
+            kind: "unrecognised",
+            reason: "unreadable".into(),
+        }],
         findings,
         suppressed: Vec::new(),
     }
