@@ -225,8 +225,17 @@ const GET: Record<string, (query: URLSearchParams) => unknown> = {
   ledger: () => ({
     sources: SOURCES.map(([source, , received, rejected]) => {
       const stored = received - rejected
-      return { source, received, stored, rejected, evaluated: stored, in_flight: 0, events: stored, duplicates: 0, dropped: 0, balanced: true }
+      return ledgerLine(source, received, stored, rejected)
     }),
+    disk_full: false,
+  }),
+  'ledger/hours': () => ({
+    hours: SOURCES.flatMap(([source, , received, rejected]) =>
+      [2, 1, 0].map((hour) => {
+        const [came, refused] = [Math.trunc(received / 24), Math.trunc(rejected / 24)]
+        return { hour: iso(START - hour * 3_600_000), ...ledgerLine(source, came, came - refused, refused) }
+      }),
+    ),
   }),
   'dead-letters': () => ({
     total: 433,
@@ -235,6 +244,12 @@ const GET: Record<string, (query: URLSearchParams) => unknown> = {
       { source: 'zwy-nginx', arrived: iso(START - 4_000_000), reason: 'JSON ends in the middle of a string at column 8,190', text: '{"remote_addr":"192.0.2.14","request":"GET /a?x=', bytes: 8192 },
     ],
   }),
+}
+
+function ledgerLine(source: string, received: number, stored: number, rejected: number) {
+  const sums = { source, received, stored, rejected, evaluated: stored, in_flight: 0, events: stored, late: 0, duplicates: 0, dropped: 0 }
+  const reasons = rejected > 0 ? [{ stage: 'rejected', kind: 'unrecognised', count: rejected }] : []
+  return { ...sums, unaccounted: 0, unevaluated: 0, balanced: true, reasons, warnings: [] }
 }
 
 function byId(path: string): unknown {

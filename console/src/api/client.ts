@@ -77,5 +77,6 @@ export const api = {
   createSource: (name: string) => answered(client.POST('/api/v1/sources', { body: { name } })),
   deleteSource: (name: string) => answered(client.DELETE('/api/v1/sources/{name}', { params: { path: { name } } })),
   ledger: () => answered(client.GET('/api/v1/ledger')),
+  ledgerHours: (query: QueryOf<'ledger_hours'>) => answered(client.GET('/api/v1/ledger/hours', { params: { query } })),
   deadLetters: (query: QueryOf<'dead_letters'>) => answered(client.GET('/api/v1/dead-letters', { params: { query } })),
 }

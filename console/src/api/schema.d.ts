@@ -245,6 +245,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger/hours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the loss ledger by hour. */
+        get: operations["ledger_hours"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/metrics": {
         parameters: {
             query?: never;
@@ -854,16 +871,31 @@ export interface components {
         };
         /** @description The loss ledger: for every source, received = stored + rejected + in flight, and evaluated = stored. */
         Ledger: {
-            /** @description By source. */
+            /** @description True while the disk is too full to take anything in: senders are held back until there is room again. */
+            disk_full: boolean;
+            /** @description By source, of all times. */
             sources: components["schemas"]["LedgerLine"][];
+        };
+        /** @description One hour of one source. */
+        LedgerHour: components["schemas"]["LedgerLine"] & {
+            /**
+             * Format: date-time
+             * @description When it began; lines belong to the hour in which they arrived.
+             */
+            hour: string;
+        };
+        /** @description The loss ledger by hour. */
+        LedgerHours: {
+            /** @description Oldest first, then by source. Hours in which nothing came are left out. */
+            hours: components["schemas"]["LedgerHour"][];
         };
         /** @description One source's sums, in lines. */
         LedgerLine: {
-            /** @description Whether the sums hold. If not, it is a bug: report it. */
+            /** @description Whether both are zero. */
             balanced: boolean;
             /**
              * Format: int64
-             * @description Frames that the source could not take since start (too long, kernel buffer full): not part of `received`.
+             * @description Frames that the source could not take (too long, kernel buffer full): not part of `received`.
              */
             dropped: number;
             /**
@@ -888,6 +920,13 @@ export interface components {
             in_flight: number;
             /**
              * Format: int64
+             * @description Events that arrived more than an hour after they happened; part of `events`.
+             */
+            late: number;
+            /** @description Why lines were rejected and frames dropped. */
+            reasons: components["schemas"]["LedgerReason"][];
+            /**
+             * Format: int64
              * @description Lines taken from the sender.
              */
             received: number;
@@ -900,9 +939,33 @@ export interface components {
             source: string;
             /**
              * Format: int64
-             * @description Lines whose events are searchable.
+             * @description Lines whose events are searchable, or that are understood and give none (headers).
              */
             stored: number;
+            /**
+             * Format: int64
+             * @description Received less stored, rejected and in flight. Other than zero, it is a bug: report it.
+             */
+            unaccounted: number;
+            /**
+             * Format: int64
+             * @description Stored less evaluated. Other than zero, it is a bug: report it.
+             */
+            unevaluated: number;
+            /** @description What people should look at. Only in the sums of all times. */
+            warnings: components["schemas"]["SourceWarning"][];
+        };
+        /** @description Why lines were refused. */
+        LedgerReason: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Such as `unrecognised`, `malformed`, `too_large`; `kernel_buffer`, `too_long`, `truncated`. */
+            kind: string;
+            /** @description `rejected` (a dead letter) or `dropped` (never received). */
+            stage: string;
         };
         /** @description What the log-on page sends. */
         LogOn: {
@@ -1152,7 +1215,7 @@ export interface components {
              * @description When it was created.
              */
             created: string;
-            /** @description `http`, `syslog-udp`, `syslog-tcp`, `flow` or `folder`. */
+            /** @description `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow` or `folder`. */
             kind: string;
             /**
              * Format: date-time
@@ -1171,6 +1234,38 @@ export interface components {
         SourceList: {
             /** @description By name. */
             sources: components["schemas"]["SourceInfo"][];
+        };
+        /** @description What people should look at. */
+        SourceWarning: {
+            /** @description Of an empty field: in which events, as `product/class_uid`; nothing for all of the source. */
+            events?: string | null;
+            /** @description Of an empty field: its OCSF path; `class_uid` when events are not understood at all any more. */
+            field?: string | null;
+            /**
+             * @description `silent` (nothing has come for longer than this source was ever quiet) or `field_empty` (a field that its events
+             *     used to have is not found any more).
+             */
+            kind: string;
+            /**
+             * Format: double
+             * @description Of an empty field: the share of events that have it now.
+             */
+            share?: number | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: double
+             * @description Of a silent source: the longest pause it used to make, in seconds.
+             */
+            usual_pause_s?: number | null;
+            /**
+             * Format: double
+             * @description Of an empty field: the share of events that used to have it.
+             */
+            usual_share?: number | null;
         };
         /** @description A change of state. */
         StateChange: {
@@ -1867,6 +1962,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ledger"];
+                };
+            };
+        };
+    };
+    ledger_hours: {
+        parameters: {
+            query?: {
+                /** @description Only of this source. */
+                source?: string;
+                /** @description How many hours back, this one included: 1 to 168, 24 if not given. `wanglou ledger` shows older ones. */
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerHours"];
+                };
+            };
+            /** @description The filter makes no sense */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -8,11 +8,13 @@ export type Histogram = Schemas['Histogram']
 export type Incident = Schemas['IncidentInfo']
 export type IncidentEntity = Schemas['IncidentEntityInfo']
 export type IncidentState = Schemas['IncidentState']
+export type LedgerHour = Schemas['LedgerHour']
 export type LedgerLine = Schemas['LedgerLine']
 export type PathStep = Schemas['PathStepInfo']
 /** `rate` messages of the stream, one a second. */
 export type Rate = Schemas['Rate']
 export type Source = Schemas['SourceInfo']
+export type SourceWarning = Schemas['SourceWarning']
 export type TimelineItem = Schemas['TimelineItem']
 export type User = Schemas['UserInfo']
 
