@@ -98,6 +98,16 @@ try {
     assert.match((await page.locator('[data-token]').textContent()) ?? '', /\S{16,}/, 'no token is shown')
   })
 
+  await step('a rule shows what suppressing it would hide', async () => {
+    await page.goto(`${baseUrl}/detections?hits=1`)
+    await page.locator('tr.openable td').first().click()
+    await page.locator('tr.expanded button').last().click()
+    await page.locator('.n-modal input').first().fill('e2e')
+    await page.locator('.n-modal button[type=submit]').click()
+    assert.match((await page.locator('[data-preview] strong').textContent()) ?? '', /[1-9]/, 'nothing would be hidden')
+    await page.keyboard.press('Escape')
+  })
+
   await step('log out and in again', async () => {
     await page.goto(`${baseUrl}/incidents`)
     await page.locator('[data-account]').click()

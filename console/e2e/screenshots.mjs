@@ -60,6 +60,10 @@ async function takeSet(set, options) {
   await take(page, set, 'search')
   if (await click(page, 'tr.openable td')) await take(page, set, 'search-event')
 
+  await visit(page, '/detections?hits=1')
+  await take(page, set, 'detections')
+  if (await click(page, 'tr.openable td')) await take(page, set, 'detections-rule')
+
   await visit(page, '/collection')
   await take(page, set, 'collection')
   await visit(page, '/')

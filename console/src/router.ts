@@ -24,6 +24,7 @@ export const router = createRouter({
         { path: 'incidents/:id', name: 'incident', component: () => import('./pages/IncidentPage.vue') },
         { path: 'search', name: 'search', component: () => import('./pages/SearchPage.vue') },
         { path: 'events/:uid', name: 'event', component: () => import('./pages/EventPage.vue') },
+        { path: 'detections', name: 'detections', component: () => import('./pages/DetectionsPage.vue') },
         { path: 'collection', name: 'collection', component: () => import('./pages/CollectionPage.vue') },
         { path: ':rest(.*)*', name: 'missing', component: () => import('./pages/MissingPage.vue') },
       ],

@@ -3,7 +3,7 @@ import createClient from 'openapi-fetch'
 import type { Finding, OcsfEvent } from './ocsf'
 import { Problem, type ProblemDocument } from './problem'
 import type { operations, paths } from './schema'
-import type { IncidentState } from './types'
+import type { IncidentState, NewSuppression } from './types'
 
 const client = createClient<paths>({
   credentials: 'same-origin',
@@ -72,6 +72,16 @@ export const api = {
   event: async (uid: string) => (await answered(client.GET('/api/v1/events/{uid}', { params: { path: { uid } } }))) as OcsfEvent,
   eventHistogram: (query: QueryOf<'event_histogram'>) => answered(client.GET('/api/v1/events/histogram', { params: { query } })),
   eventTop: (query: QueryOf<'top_values'>) => answered(client.GET('/api/v1/events/top', { params: { query } })),
+
+  rules: () => answered(client.GET('/api/v1/rules')),
+  reloadRules: () => answered(client.POST('/api/v1/rules/reload')),
+  suppressions: () => answered(client.GET('/api/v1/suppressions')),
+  async previewSuppression(body: NewSuppression) {
+    const preview = await answered(client.POST('/api/v1/suppressions/preview', { body }))
+    return { ...preview, findings: preview.findings as Finding[] }
+  },
+  createSuppression: (body: NewSuppression) => answered(client.POST('/api/v1/suppressions', { body })),
+  revokeSuppression: (id: string) => answered(client.DELETE('/api/v1/suppressions/{id}', { params: { path: { id } } })),
 
   sources: () => answered(client.GET('/api/v1/sources')),
   createSource: (name: string) => answered(client.POST('/api/v1/sources', { body: { name } })),
