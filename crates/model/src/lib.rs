@@ -21,6 +21,7 @@ pub mod ocsf;
 mod path;
 mod product;
 mod record;
+pub mod search;
 mod severity;
 mod time;
 
