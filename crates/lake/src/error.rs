@@ -37,6 +37,12 @@ pub enum LakeError {
         #[source]
         source: Box<DeltaTableError>,
     },
+    /// There is no table to read.
+    #[error("there are no events at `{}`: give the data directory of a platform that has run", path.display())]
+    NoTable {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// Events could not be written as Parquet.
     #[error("cannot write events to a Parquet file")]
     Encode(#[source] DataFusionError),
@@ -55,6 +61,9 @@ pub enum LakeError {
     /// The query cannot be understood.
     #[error("{0}")]
     BadQuery(String),
+    /// A condition of the query makes no sense for what is stored.
+    #[error(transparent)]
+    BadCondition(#[from] wanglou_model::search::QueryError),
     /// The query needs more than it may have.
     #[error("the query needs more memory than it may use: narrow its time range or its conditions")]
     TooExpensive(#[source] DataFusionError),

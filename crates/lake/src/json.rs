@@ -13,6 +13,9 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 use memchr::memmem::Finder;
 use serde_json::Value as Json;
 use wanglou_model::canonical_ip;
+use wanglou_model::search::Pattern;
+
+use crate::rows::address_key;
 
 /// Whole numbers of up to this many digits are written in full wherever they stand in JSON, floats included.
 const PLAIN_DIGITS: usize = 15;
@@ -28,6 +31,17 @@ pub(crate) enum Comparison {
     Address(String),
     /// It is this hash in lower case, however it is written.
     Hash(String),
+    /// Its text looks like this.
+    Matches(Pattern),
+    /// It is an address from here to there.
+    Network { low: u128, high: u128 },
+    /// It is a number, or decimal text of one, between these; each with whether it is included. They are the bits of
+    /// a float, for a function must be comparable.
+    Between { low: Option<(u64, bool)>, high: Option<(u64, bool)> },
+    /// It is a whole number, or decimal text of one, that compares so.
+    Integer(Box<Comparison>),
+    /// It is anything but null.
+    Exists,
 }
 
 impl Comparison {
@@ -37,9 +51,28 @@ impl Comparison {
 
     fn matches(&self, value: &Json) -> bool {
         match (self, value) {
-            (Self::Int(wanted), Json::Number(number)) => number.as_i64() == Some(*wanted),
-            (Self::Int(wanted), Json::String(text)) => text.trim().parse() == Ok(*wanted),
-            (Self::Int(_), _) => false,
+            (Self::Int(wanted), value) => integer(value) == Some(*wanted),
+            (Self::Integer(comparison), value) => {
+                integer(value).is_some_and(|number| comparison.matches(&Json::from(number)))
+            }
+            (Self::Exists, value) => !value.is_null(),
+            (Self::Matches(pattern), value) => scalar_text(value).is_some_and(|text| pattern.matches(&text)),
+            (Self::Network { low, high }, value) => {
+                let address = scalar_text(value).and_then(|text| canonical_ip(&text));
+                let key = address.and_then(|address| address_key(&address)).map(u128::from_be_bytes);
+                key.is_some_and(|key| (*low..=*high).contains(&key))
+            }
+            (Self::Between { low, high }, value) => {
+                scalar_text(value).and_then(|text| text.trim().parse().ok()).is_some_and(|number: f64| {
+                    let over = |(end, included)| {
+                        number > f64::from_bits(end) || (included && number == f64::from_bits(end))
+                    };
+                    let under = |(end, included)| {
+                        number < f64::from_bits(end) || (included && number == f64::from_bits(end))
+                    };
+                    low.is_none_or(over) && high.is_none_or(under)
+                })
+            }
             (Self::Text { text: wanted, .. }, value) => scalar_text(value).as_deref() == Some(wanted),
             (Self::Address(wanted), value) => scalar_text(value)
                 .is_some_and(|text| canonical_ip(&text).as_deref().unwrap_or(&text) == wanted),
@@ -70,7 +103,19 @@ impl Prefilter<'_> {
                 let finder = AhoCorasick::builder().ascii_case_insensitive(true).build([escaped(hash)]);
                 Self::ContainsAnyCase(finder.map_err(|error| DataFusionError::External(Box::new(error)))?)
             }
-            Comparison::Int(_) | Comparison::Address(_) => Self::Any,
+            Comparison::Matches(pattern) => match pattern.literals().max_by_key(|text| text.len()) {
+                Some(text) if !may_be_number(text) => {
+                    let finder = AhoCorasick::builder().ascii_case_insensitive(true).build([escaped(text)]);
+                    Self::ContainsAnyCase(finder.map_err(|error| DataFusionError::External(Box::new(error)))?)
+                }
+                _ => Self::Any,
+            },
+            Comparison::Int(_)
+            | Comparison::Address(_)
+            | Comparison::Network { .. }
+            | Comparison::Between { .. }
+            | Comparison::Integer(_)
+            | Comparison::Exists => Self::Any,
         })
     }
 
@@ -87,6 +132,11 @@ impl Prefilter<'_> {
 fn escaped(text: &str) -> String {
     let quoted = Json::from(text).to_string();
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+}
+
+/// Whether it can be a part of a number's text, which JSON may write otherwise.
+fn may_be_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -190,6 +240,15 @@ fn segments(path: &str) -> Vec<String> {
 
 fn parse(text: &str) -> Option<Json> {
     sonic_rs::from_str(text).ok()
+}
+
+/// The whole number that a value is, or that its text is.
+fn integer(value: &Json) -> Option<i64> {
+    match value {
+        Json::Number(number) => number.as_i64(),
+        Json::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 /// The text of a scalar as the model gives it ([`wanglou_model::Value::to_text`]); null has none.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use futures::Stream;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use wanglou_model::{EventUid, SourceId};
@@ -232,6 +233,17 @@ impl Lake {
     /// As [`Lake::search`].
     pub async fn event(&self, uid: EventUid) -> Result<Option<Hit>, LakeError> {
         self.inner.searcher.event(&self.view()?, uid).await
+    }
+
+    /// All events that match, in the order of the query and without its limit, as they are read.
+    ///
+    /// # Errors
+    /// As [`Lake::search`]; the stream ends after an error.
+    pub async fn stream(
+        &self,
+        query: &Query,
+    ) -> Result<impl Stream<Item = Result<Vec<Hit>, LakeError>> + Send + use<>, LakeError> {
+        self.inner.searcher.stream(&self.view()?, query).await
     }
 
     /// Brings all events whose batches and those before them are stored into the table.

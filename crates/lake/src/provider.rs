@@ -11,7 +11,8 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, DFSchema, ScalarValue, Statistics as ScanStatistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -64,7 +65,11 @@ impl FileList {
         let mut partitioned = PartitionedFile::new(String::new(), file.bytes);
         // Parsed, for a path made `from` text would escape what a directory may well be called, such as `数据`.
         partitioned.object_meta.location = ObjectPath::parse(format!("{}/{}", self.root, file.path))?;
-        Ok(partitioned.with_partition_values(file.partition_values()))
+        let partitioned = partitioned.with_partition_values(file.partition_values());
+        Ok(match file.stats {
+            Some(stats) => partitioned.with_statistics(Arc::new(scan_statistics(stats)?)),
+            None => partitioned,
+        })
     }
 }
 
@@ -89,7 +94,9 @@ impl TableProvider for FileList {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pruned = self.pruned(state, filters)?;
+        let mut pruned = self.pruned(state, filters)?;
+        // Newest first: a search for the newest few then has them early, and what it has rules the older files out.
+        pruned.sort_by_key(|file| std::cmp::Reverse(file.stats.map(|stats| stats.max_time_ns)));
         let files = pruned.into_iter().map(|file| self.partitioned_file(file)).collect::<Result<Vec<_>>>()?;
         if files.is_empty() {
             // A scan of no files would have no partition, which the planner refuses below a sort.
@@ -107,7 +114,7 @@ impl TableProvider for FileList {
             ..TableParquetOptions::default()
         };
         let source = Arc::new(ParquetSource::new(schema).with_table_parquet_options(options));
-        let groups = FileGroup::new(files).split_files(state.config_options().execution.target_partitions);
+        let groups = dealt(files, state.config_options().execution.target_partitions);
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
@@ -115,6 +122,29 @@ impl TableProvider for FileList {
             .build();
         Ok(DataSourceExec::from_data_source(scan))
     }
+}
+
+/// The files in as many groups, dealt out like cards, so that each group has its share of the first.
+fn dealt(files: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
+    let groups = groups.clamp(1, files.len().max(1));
+    let mut dealt: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
+    for (number, file) in files.into_iter().enumerate() {
+        if let Some(group) = dealt.get_mut(number % groups) {
+            group.push(file);
+        }
+    }
+    dealt.into_iter().map(FileGroup::new).collect()
+}
+
+/// What a scan may know of a file: with what it finds in others it can pass the file over unopened.
+fn scan_statistics(stats: FileStats) -> Result<ScanStatistics> {
+    let mut known = ScanStatistics::new_unknown(&TABLE_SCHEMA);
+    let time = TABLE_SCHEMA.index_of(columns::TIME_NS)?;
+    if let Some(column) = known.column_statistics.get_mut(time) {
+        let exact = |nanos| Precision::Exact(ScalarValue::Int64(Some(nanos)));
+        (column.min_value, column.max_value) = (exact(stats.min_time_ns), exact(stats.max_time_ns));
+    }
+    Ok(known)
 }
 
 /// What the table's log says of each file, in the form that rules files out.

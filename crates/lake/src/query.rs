@@ -5,10 +5,12 @@
 
 use datafusion::logical_expr::{Expr, ScalarUDF, col, lit};
 use datafusion::scalar::ScalarValue;
+use wanglou_model::search::Expression;
 use wanglou_model::{EventUid, Severity, Timestamp, canonical_ip};
 
 use crate::LakeError;
 use crate::columns::{self, Kind, promoted_at};
+use crate::expression;
 use crate::json::{Comparison, JsonFirst, JsonHas};
 
 /// A page holds at most this many events: more than a person reads, little enough to hold in memory.
@@ -25,6 +27,8 @@ pub struct Query {
     /// `product`, `format`, `tenant`, `uid`, `severity`, and the value. With several values at a path, one of them
     /// must be equal. Addresses and hashes are equal however they are spelled; other text as it is.
     pub equals: Vec<(String, String)>,
+    /// And this holds.
+    pub matching: Expression,
     /// At most this many events, no more than [`MAX_PAGE`].
     pub limit: usize,
     /// Where the page before this one ended ([`Page::next`](crate::Page::next)).
@@ -37,7 +41,21 @@ impl Query {
     /// All events of a time range, newest first.
     #[must_use]
     pub fn between(from: Timestamp, to: Timestamp) -> Self {
-        Self { from, to, equals: Vec::new(), limit: 100, cursor: None, newest_first: true }
+        Self {
+            from,
+            to,
+            equals: Vec::new(),
+            matching: Expression::All,
+            limit: 100,
+            cursor: None,
+            newest_first: true,
+        }
+    }
+
+    /// The same, from the beginning.
+    #[must_use]
+    pub fn without_cursor(&self) -> Self {
+        Self { cursor: None, ..self.clone() }
     }
 
     /// Narrows it to events with this value at this path.
@@ -108,14 +126,26 @@ impl Filter {
             match condition(path, value)? {
                 Condition::Common(condition) => filter = filter.and(condition),
                 Condition::Attribute { regular, irregular } => {
-                    filter.attributes = Some(match filter.attributes {
-                        None => (regular, irregular),
-                        Some((a, b)) => (a.and(regular), b.and(irregular)),
-                    });
+                    filter = filter.and_attributes(regular, irregular);
                 }
             }
         }
+        if let Some(both) = expression::compile(&query.matching)? {
+            filter = if both.regular == both.irregular {
+                filter.and(both.regular)
+            } else {
+                filter.and_attributes(both.regular, both.irregular)
+            };
+        }
         Ok(filter)
+    }
+
+    fn and_attributes(mut self, regular: Expr, irregular: Expr) -> Self {
+        self.attributes = Some(match self.attributes {
+            None => (regular, irregular),
+            Some((a, b)) => (a.and(regular), b.and(irregular)),
+        });
+        self
     }
 
     /// The row with this id.
@@ -169,7 +199,7 @@ enum Condition {
 }
 
 /// A field that every row has.
-enum Header {
+pub(crate) enum Header {
     Text(&'static str),
     Int(&'static str),
     Severity,
@@ -186,7 +216,8 @@ impl Header {
     }
 }
 
-fn header(path: &str) -> Option<Header> {
+/// The field of every row at a path.
+pub(crate) fn header(path: &str) -> Option<Header> {
     Some(match path {
         "source" | "metadata.log_provider" => Header::Text(columns::SOURCE),
         "product" | "metadata.product.uid" => Header::Text(columns::PRODUCT),
@@ -227,12 +258,15 @@ fn plain_path(path: &str) -> Result<String, LakeError> {
             "a field has no name: write an OCSF path such as `user.name`".into(),
         ));
     }
-    match DERIVED.iter().find(|(name, _)| *name == plain) {
-        Some((name, instead)) => {
-            Err(LakeError::BadQuery(format!("`{name}` cannot be searched: use {instead}")))
-        }
+    match derived(&plain) {
+        Some(instead) => Err(LakeError::BadQuery(format!("`{plain}` cannot be searched: use {instead}"))),
         None => Ok(plain),
     }
+}
+
+/// What to ask for instead of a path that is made of others.
+pub(crate) fn derived(path: &str) -> Option<&'static str> {
+    DERIVED.iter().find(|(name, _)| *name == path).map(|(_, instead)| *instead)
 }
 
 fn condition(path: &str, value: &str) -> Result<Condition, LakeError> {

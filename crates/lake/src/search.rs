@@ -15,8 +15,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::logical_expr::{Expr, SortExpr, col, lit};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use futures::{Stream, StreamExt};
 use wanglou_model::{EventUid, Timestamp};
 
 use crate::columns;
@@ -148,15 +149,25 @@ impl Searcher {
         Ok(values)
     }
 
+    /// The events that match, one batch of rows after the other, in the order of the query; its limit and cursor are
+    /// not for this. More than memory holds is sorted on disk.
+    pub(crate) async fn stream(
+        &self,
+        view: &View,
+        query: &Query,
+    ) -> Result<impl Stream<Item = Result<Vec<Hit>, LakeError>> + Send + use<>, LakeError> {
+        let filter = Filter::of(&Query { cursor: None, ..query.clone() })?;
+        let rows = self.matching(view, &filter)?.sort(order(query.newest_first))?;
+        let batches = rows.execute_stream().await?;
+        Ok(batches.map(|batch| Ok(hit::decode(&batch?))))
+    }
+
     async fn find_page(&self, view: &View, query: &Query) -> Result<Page, LakeError> {
         let filter = Filter::of(query)?;
-        let ascending = !query.newest_first;
-        let order =
-            vec![col(columns::TIME_NS).sort(ascending, false), col(columns::UID).sort(ascending, false)];
         let keys = self
             .matching(view, &filter)
             .and_then(|rows| rows.select_columns(&[columns::TIME_NS, columns::UID]))
-            .and_then(|rows| rows.sort(order)?.limit(0, Some(query.limit + 1)))?;
+            .and_then(|rows| rows.sort(order(query.newest_first))?.limit(0, Some(query.limit + 1)))?;
         let mut keys = cursors(&keys.collect().await?);
         let next = (keys.len() > query.limit).then(|| {
             keys.truncate(query.limit);
@@ -220,6 +231,10 @@ impl Searcher {
             Err(_) => Err(LakeError::TooSlow { limit: self.time_limit }),
         }
     }
+}
+
+fn order(newest_first: bool) -> Vec<SortExpr> {
+    [columns::TIME_NS, columns::UID].map(|column| col(column).sort(!newest_first, false)).into()
 }
 
 /// Length of a bucket in nanoseconds, and how many there are.

@@ -79,6 +79,14 @@ impl EventTable {
         Ok(opened)
     }
 
+    /// Opens the table in `dir` to read it, beside the process that writes it.
+    pub(crate) async fn open_existing(dir: &Path) -> Result<Self, LakeError> {
+        if dir.join("_delta_log").is_dir() {
+            return Self::open(dir).await;
+        }
+        Err(LakeError::NoTable { path: dir.into() })
+    }
+
     /// Where the table is.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

@@ -176,6 +176,7 @@ fn session_routes() -> OpenApiRouter<App> {
         .routes(routes!(ledger::ledger_hours))
         .routes(routes!(sources::dead_letters))
         .routes(routes!(events::search_events))
+        .routes(routes!(events::search_with_facets))
         .routes(routes!(events::event_histogram))
         .routes(routes!(events::top_values))
         .routes(routes!(events::get_event))

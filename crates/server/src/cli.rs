@@ -9,6 +9,7 @@ mod parse;
 mod parsers;
 mod rules;
 mod scan;
+mod search;
 mod serve;
 
 use std::io::IsTerminal;
@@ -39,6 +40,7 @@ Examples:
   wanglou rules check my-rules/                 find mistakes in Sigma rules
   wanglou serve --data-dir /var/lib/wanglou     run the platform
   wanglou ledger --data-dir /var/lib/wanglou    see that nothing was lost
+  wanglou search --data-dir /var/lib/wanglou 'user:root -src_ip:10.0.0.0/8'
 
 Exit codes: 0 clean, 1 findings, 2 some input unreadable, 3 both, 64 wrong usage.";
 
@@ -48,6 +50,7 @@ enum Command {
     Parse(parse::Args),
     Parsers(parsers::Args),
     Rules(rules::Args),
+    Search(Box<search::Args>),
     Serve(Box<serve::Args>),
     Ledger(ledger::Args),
 }
@@ -101,6 +104,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Parsers(args) => parsers::run(&args),
         Command::Rules(args) => rules::run(args),
+        Command::Search(args) => search::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Ledger(args) => ledger::run(args),
     };

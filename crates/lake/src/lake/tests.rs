@@ -2,6 +2,7 @@
 
 mod crash;
 mod formats;
+mod language;
 mod model;
 
 use bytes::Bytes;

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use wanglou_model::search::{self, Expression};
 use wanglou_model::{EventUid, Timestamp};
 
 use super::App;
-use super::extract::{Path, Query, TimeRange};
+use super::extract::{self, Path, Query, TimeRange};
 use super::problem::{Kind, Problem, ProblemDocument};
 use crate::platform::{bucket_nanos, width};
 use wanglou_lake::{Bucket, LakeError};
@@ -26,6 +27,8 @@ const DEFAULT_TOP: usize = 10;
 const MAX_TOP: usize = 100;
 /// Conditions of one query.
 const MAX_CONDITIONS: usize = 20;
+/// Fields counted in one search.
+const MAX_FACETS: usize = 10;
 
 /// An OCSF object as it stands: attributes by name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -94,6 +97,8 @@ pub(crate) struct EventFilter {
     /// at once.
     #[param(rename = "where", example = json!(["src_endpoint.ip:10.0.0.8"]))]
     conditions: Option<Vec<String>>,
+    /// A query in the search language, beside `where`: `user:root and not src_ip:10.0.0.0/8 "failed password"`.
+    q: Option<String>,
 }
 
 /// How much of them.
@@ -150,6 +155,133 @@ pub(crate) async fn search_events(
         next_cursor: page.next,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }))
+}
+
+/// A search in one body: events, and if asked for, what they are spread over.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchRequest {
+    /// In the search language; every event if left out.
+    #[serde(default)]
+    #[schema(example = "user:root and not src_ip:10.0.0.0/8 \"failed password\"")]
+    query: String,
+    /// Event time from, inclusive (RFC 3339); the day before `to` if not given.
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    /// Event time to, exclusive (RFC 3339); now if not given.
+    #[schema(format = DateTime)]
+    to: Option<String>,
+    /// At most so many: 1 to 1,000, 100 if not given.
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Oldest first.
+    #[serde(default)]
+    oldest_first: bool,
+    /// Count over time in so many buckets, at most 500.
+    buckets: Option<usize>,
+    /// Count the most frequent values of these OCSF paths, at most 10.
+    #[serde(default)]
+    facets: Vec<String>,
+}
+
+/// What a search found.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SearchResult {
+    /// OCSF events.
+    pub events: Vec<OcsfObject>,
+    /// Gives the next page when passed as `cursor`; absent at the end.
+    pub next_cursor: Option<String>,
+    /// How the events that match are spread over time.
+    pub histogram: Option<Histogram>,
+    /// The most frequent values of each field that was asked for.
+    pub facets: Vec<Facet>,
+    /// The time range searched.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// Its end: pass it on with the cursor, so that the pages are of one search.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// The most frequent values of one field.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Facet {
+    /// The OCSF path.
+    pub field: String,
+    /// Most frequent first.
+    pub values: Vec<ValueCount>,
+}
+
+/// Searches events in the search language.
+#[utoipa::path(post, path = "/events/search", tag = "events", security(("session" = [])), request_body = SearchRequest, responses(
+    (status = 200, body = SearchResult),
+    (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn search_with_facets(
+    State(app): State<App>,
+    extract::Json(asked): extract::Json<SearchRequest>,
+) -> Result<Json<SearchResult>, Problem> {
+    let started = Instant::now();
+    let in_range = |name: &str, number: usize, max: usize| match number {
+        number if (1..=max).contains(&number) => Ok(number),
+        _ => Err(Problem::invalid(
+            format!("`{name}` is a number from 1 to {max}"),
+            format!("参数 {name} 须为 1 至 {max} 的整数"),
+        )),
+    };
+    if asked.facets.len() > MAX_FACETS {
+        return Err(Problem::invalid(
+            format!("at most {MAX_FACETS} facets at once"),
+            format!("一次最多统计 {MAX_FACETS} 个字段"),
+        ));
+    }
+    let range = TimeRange::parse(asked.from.as_deref(), asked.to.as_deref())?;
+    let query = wanglou_lake::Query {
+        matching: read_query(&asked.query)?,
+        limit: in_range("limit", asked.limit.unwrap_or(DEFAULT_EVENTS), MAX_EVENTS)?,
+        cursor: asked.cursor,
+        newest_first: !asked.oldest_first,
+        ..wanglou_lake::Query::between(range.from, range.to)
+    };
+    let lake = &app.platform.lake;
+    let page = lake.search(&query).await?;
+    let histogram = match asked.buckets {
+        None => None,
+        Some(buckets) => {
+            let nanos = bucket_nanos(range.from, range.to, in_range("buckets", buckets, MAX_BUCKETS)?);
+            let found = lake.histogram(&query.without_cursor(), width(nanos)).await?;
+            Some(Histogram::of_events(&found, nanos))
+        }
+    };
+    let mut facets = Vec::with_capacity(asked.facets.len());
+    for field in asked.facets {
+        let found = lake.top(&query.without_cursor(), &field, DEFAULT_TOP).await?;
+        let values = found.into_iter().map(|(value, count)| ValueCount { value, count }).collect();
+        facets.push(Facet { field, values });
+    }
+    Ok(Json(SearchResult {
+        events: page.hits.into_iter().map(|hit| OcsfObject(hit.json)).collect(),
+        next_cursor: page.next,
+        histogram,
+        facets,
+        from: range.from,
+        to: range.to,
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }))
+}
+
+/// A query, or the problem with its place.
+fn read_query(text: &str) -> Result<Expression, Problem> {
+    search::parse(text).map_err(|error| {
+        let column = error.column(text);
+        Problem::invalid(
+            format!("query, character {column}: {}", error.message),
+            format!("查询语句第 {column} 个字符：{}", error.message_zh),
+        )
+    })
 }
 
 /// One event.
@@ -209,6 +341,7 @@ pub(crate) async fn top_values(
 struct EventQuery {
     range: TimeRange,
     conditions: Vec<(String, String)>,
+    matching: Expression,
     rest: Vec<(String, String)>,
 }
 
@@ -216,12 +349,14 @@ impl EventQuery {
     /// Reads the parameters; `others` are those that this call knows beside time and conditions.
     fn read(pairs: Vec<(String, String)>, others: &[&str]) -> Result<Self, Problem> {
         let (mut from, mut to) = (None, None);
+        let mut matching = Expression::All;
         let (mut conditions, mut rest) = (Vec::new(), Vec::new());
         for (name, value) in pairs {
             match name.as_str() {
                 "from" => from = Some(value),
                 "to" => to = Some(value),
                 "where" => conditions.push(condition(&value)?),
+                "q" => matching = matching.and(read_query(&value)?),
                 other if others.contains(&other) => rest.push((name, value)),
                 other => {
                     return Err(Problem::invalid(
@@ -237,12 +372,13 @@ impl EventQuery {
                 format!("查询条件最多 {MAX_CONDITIONS} 个"),
             ));
         }
-        Ok(Self { range: TimeRange::parse(from.as_deref(), to.as_deref())?, conditions, rest })
+        Ok(Self { range: TimeRange::parse(from.as_deref(), to.as_deref())?, conditions, matching, rest })
     }
 
     fn lake_query(&self) -> Result<wanglou_lake::Query, Problem> {
         Ok(wanglou_lake::Query {
             equals: self.conditions.clone(),
+            matching: self.matching.clone(),
             ..wanglou_lake::Query::between(self.range.from, self.range.to)
         })
     }
@@ -292,6 +428,14 @@ impl From<LakeError> for Problem {
                 let text = error.to_string();
                 Self::invalid(text.clone(), format!("查询有误：{text}"))
             }
+            LakeError::BadCondition(error) => Self::invalid(
+                format!("query, byte {}: {}", error.span.start, error.message),
+                format!("查询有误（第 {} 字节）：{}", error.span.start, error.message_zh),
+            ),
+            LakeError::TooSlow { limit } => Self::invalid(
+                error.to_string(),
+                format!("查询超过时限 {} 秒，请缩小时间范围或增加条件", limit.as_secs()),
+            ),
             LakeError::TooExpensive(_) => {
                 Self::invalid(error.to_string(), "该查询所需内存超出上限，请缩小时间范围或增加条件")
             }

@@ -8,6 +8,7 @@ mod html;
 mod json;
 mod table;
 
+pub(crate) use csv::quoted as csv_field;
 use std::borrow::Cow;
 use std::io::{self, Write};
 

@@ -75,7 +75,7 @@ fn write_row(fields: &[String], out: &mut dyn Write) -> io::Result<()> {
 
 /// A field as RFC 4180 has it. One that a spreadsheet would run as a formula gets a `'` before it, which spreadsheets
 /// take for "this is text".
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let field = if is_formula { format!("'{field}") } else { field.to_owned() };
     if field.contains(['"', ',', '\n', '\r', ';']) || is_formula {
