@@ -21,6 +21,8 @@ pub struct LakeConfig {
     pub compress_log: bool,
     /// Estimated memory of events that are searchable but not yet in the table; beyond it, storing waits.
     pub fresh_bytes: usize,
+    /// Merge small files of a partition when there are so many: more is less writing, fewer is faster searching.
+    pub merge_files: usize,
     /// Memory all queries together may use before they spill to disk or are refused.
     pub query_memory_bytes: usize,
     /// A query that takes longer is stopped.
@@ -43,6 +45,7 @@ impl LakeConfig {
             group_window: Duration::from_millis(1),
             compress_log: true,
             fresh_bytes: 512 << 20,
+            merge_files: 8,
             query_memory_bytes: 512 << 20,
             query_time: Duration::from_secs(30),
             on_damage: OnDamage::Refuse,

@@ -55,6 +55,13 @@ pub enum LakeError {
         #[source]
         source: Box<DeltaTableError>,
     },
+    /// Small files could not be merged; they stay as they are and it is tried again.
+    #[error("cannot merge small files of the event table")]
+    Merge {
+        /// What Delta said.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
     /// A batch was stored that the log does not hold.
     #[error("the log has no batch at segment {}, offset {}", .0.segment, .0.offset)]
     UnknownPosition(LogPosition),

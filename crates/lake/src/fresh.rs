@@ -185,6 +185,11 @@ impl Fresh {
         self.room.notify_waiters();
     }
 
+    /// The same rows are in `files` now.
+    pub(crate) fn replace_files(&self, files: FileList) {
+        self.state.lock().files = files;
+    }
+
     /// Returns when a segment may have become complete.
     pub(crate) async fn changed(&self) {
         self.ready.notified().await;

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use datafusion::error::DataFusionError;
 use futures::Stream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use wanglou_model::{EventUid, SourceId};
 
@@ -19,7 +19,7 @@ use crate::table::EventTable;
 use crate::wal::{Bounds, Wal, WalOptions};
 use crate::{
     Appended, Batch, Bucket, Buckets, Hit, LakeConfig, LakeError, LogPosition, Page, Query, StoredEvent,
-    WalError, parquet,
+    WalError, parquet, upkeep,
 };
 
 /// How long to wait before a failed commit is tried again, at first and at most.
@@ -33,6 +33,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub struct Lake {
     inner: Arc<Inner>,
     committer: JoinHandle<()>,
+    merger: JoinHandle<()>,
 }
 
 struct Inner {
@@ -52,6 +53,12 @@ struct Inner {
     failed_commits: AtomicU64,
     table_version: AtomicU64,
     last_failure: parking_lot::Mutex<Option<String>>,
+    /// A partition with so many small files is merged.
+    merge_files: usize,
+    /// Told when files came to the table.
+    grown: Notify,
+    /// Held by the one merge at a time.
+    merging: Mutex<()>,
     /// Held as long as the lake is open.
     _lock: File,
 }
@@ -121,10 +128,14 @@ impl Lake {
             closing: AtomicBool::new(false),
             failed_commits: AtomicU64::new(0),
             last_failure: parking_lot::Mutex::new(None),
+            merge_files: config.merge_files,
+            grown: Notify::new(),
+            merging: Mutex::new(()),
             _lock: lock,
         });
         let committer = tokio::spawn(Arc::clone(&inner).keep_committing());
-        Ok(Self { inner, committer })
+        let merger = tokio::spawn(Arc::clone(&inner).keep_merging());
+        Ok(Self { inner, committer, merger })
     }
 
     /// Makes a batch durable. When this returns it survives a crash and a power failure, as far as the disk keeps
@@ -262,7 +273,17 @@ impl Lake {
     pub async fn close(&self) -> Result<(), LakeError> {
         self.inner.closing.store(true, Ordering::Release);
         self.committer.abort();
+        self.merger.abort();
         self.flush().await
+    }
+
+    /// Merges small files where there are many, and deletes files that nobody needs any more. This goes on by itself
+    /// while the lake is open.
+    ///
+    /// # Errors
+    /// When a file or the commit could not be written: then the table is as it was.
+    pub async fn compact(&self) -> Result<(), LakeError> {
+        self.inner.merge_crowds().await
     }
 
     /// The lake in numbers, now.
@@ -297,6 +318,7 @@ impl Lake {
 impl Drop for Lake {
     fn drop(&mut self) {
         self.committer.abort();
+        self.merger.abort();
     }
 }
 
@@ -328,6 +350,40 @@ impl Inner {
         result
     }
 
+    /// Merges small files as commits make them, for ever.
+    async fn keep_merging(self: Arc<Self>) {
+        loop {
+            self.grown.notified().await;
+            if let Err(error) = self.merge_crowds().await {
+                tracing::error!(error = full_text(&error), "small files stay as they are for now");
+            }
+        }
+    }
+
+    /// One thread, one merge at a time, of what fits in memory: neither intake nor searches wait for it. The table is
+    /// locked only for the commit; no one else takes files away meanwhile.
+    async fn merge_crowds(&self) -> Result<(), LakeError> {
+        let _one = self.merging.lock().await;
+        loop {
+            let (dir, files) = {
+                let table = self.table.lock().await;
+                (table.dir().to_owned(), table.files())
+            };
+            let Some(crowd) = upkeep::crowd(&files, self.merge_files) else {
+                let deleted = blocking(move || upkeep::vacuum(&dir, &files, SystemTime::now())).await?;
+                if let Err(error) = deleted {
+                    tracing::warn!(%error, "files that nobody needs stay on disk for now");
+                }
+                return Ok(());
+            };
+            let (merged, crowd) = blocking(move || (upkeep::merge(&dir, &crowd), crowd)).await?;
+            let mut table = self.table.lock().await;
+            table.replace(&crowd, merged.map_err(LakeError::Encode)?).await?;
+            self.table_version.store(table.version(), Ordering::Relaxed);
+            self.fresh.replace_files(FileList::new(table.dir(), table.files()));
+        }
+    }
+
     async fn try_commit_complete(&self) -> Result<(), LakeError> {
         let mut table = self.table.lock().await;
         let encode = |error| LakeError::Encode(error);
@@ -337,6 +393,7 @@ impl Inner {
             self.table_version.store(table.version(), Ordering::Relaxed);
             self.fresh.commit(segment, FileList::new(table.dir(), table.files()));
             self.committed.fetch_max(segment, Ordering::AcqRel);
+            self.grown.notify_one();
             if let Err(error) = self.retire().await {
                 // The events are in the table, so nothing hangs on this: opening the lake deletes the segment.
                 tracing::warn!(%error, segment, "a log segment that is no longer needed stays on disk");

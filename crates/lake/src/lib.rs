@@ -31,6 +31,7 @@ mod reader;
 mod rows;
 mod search;
 mod table;
+mod upkeep;
 mod wal;
 
 pub use batch::{Appended, Batch, LogPosition, Origin, StoredEvent};
@@ -39,6 +40,6 @@ pub use error::LakeError;
 pub use hit::Hit;
 pub use lake::{Lake, LakeStats};
 pub use query::{MAX_PAGE, Query};
-pub use reader::Reader;
+pub use reader::{FileFault, Reader};
 pub use search::{Bucket, Buckets, Page};
 pub use wal::{KEY_MEMORY, OnDamage, WalError};

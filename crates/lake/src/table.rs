@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, DataType, LogicalFileView, PrimitiveType, StructField, Transaction};
+use deltalake::kernel::{
+    Action, Add, DataType, LogicalFileView, PrimitiveType, Remove, StructField, Transaction,
+};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path as ObjectPath};
@@ -24,6 +26,7 @@ use datafusion::scalar::ScalarValue;
 use crate::LakeError;
 use crate::columns::{self, TABLE_SCHEMA};
 use crate::parquet::{EncodedFile, FileStats};
+use crate::upkeep::{MERGED_BYTES, digests};
 use crate::wal::sync_dir;
 
 /// The application of the transaction that marks stored segments.
@@ -44,6 +47,25 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
+    fn removal(&self) -> Remove {
+        let day = Some(day_text(self.arrival_day));
+        Remove {
+            path: self.path.clone(),
+            data_change: false,
+            deletion_timestamp: Some(wanglou_model::Timestamp::now().millis()),
+            extended_file_metadata: Some(true),
+            partition_values: Some(HashMap::from([
+                (columns::ARRIVAL_DAY.to_owned(), day),
+                (columns::TENANT.to_owned(), Some(self.tenant.clone())),
+            ])),
+            size: i64::try_from(self.bytes).ok(),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+        }
+    }
+
     /// The values of the partition columns, in their order.
     pub(crate) fn partition_values(&self) -> Vec<ScalarValue> {
         vec![ScalarValue::Date32(Some(self.arrival_day)), ScalarValue::Utf8(Some(self.tenant.clone()))]
@@ -116,7 +138,8 @@ impl EventTable {
         if segment > self.committed {
             let mut adds = Vec::with_capacity(files.len());
             for (number, file) in files.into_iter().enumerate() {
-                adds.push(self.put(segment, number, file).await.map_err(failed)?);
+                let name = format!("segment-{segment:020}-{number}");
+                adds.push(self.put(&name, file, true).await.map_err(failed)?);
             }
             self.append(segment, adds).await.map_err(failed)?;
         }
@@ -125,12 +148,13 @@ impl EventTable {
     }
 
     /// Writes a file. Its name follows from the segment: a second attempt after a crash replaces the first.
-    async fn put(&self, segment: u64, number: usize, file: EncodedFile) -> Result<Action, DeltaTableError> {
+    async fn put(&self, name: &str, file: EncodedFile, is_new: bool) -> Result<Action, DeltaTableError> {
         let day = day_text(file.arrival_day);
         // The partitions stand in the path too, as Hive has it: engines such as Polars read them there.
         let day_folder = format!("{}={day}", columns::ARRIVAL_DAY);
         let folder = format!("{day_folder}/{}={}", columns::TENANT, escape(&file.tenant));
-        let path = format!("{folder}/segment-{segment:020}-{number}.parquet");
+        let path = format!("{folder}/{name}.parquet");
+        let digest = blake3::hash(&file.bytes);
         let size = file.bytes.len();
         let store = self.table.object_store();
         let location =
@@ -140,6 +164,7 @@ impl EventTable {
         for folder in [folder.as_str(), day_folder.as_str(), ""] {
             sync_dir(&self.dir.join(folder)).map_err(io_error)?;
         }
+        digests::record(&self.dir, &path, &digest).map_err(io_error)?;
         Ok(Action::Add(Add {
             path,
             partition_values: HashMap::from([
@@ -148,7 +173,7 @@ impl EventTable {
             ]),
             size: i64::try_from(size).unwrap_or(i64::MAX),
             modification_time: wanglou_model::Timestamp::now().millis(),
-            data_change: true,
+            data_change: is_new,
             stats: Some(stats_json(file.stats)),
             tags: None,
             deletion_vector: None,
@@ -156,6 +181,44 @@ impl EventTable {
             default_row_commit_version: None,
             clustering_provider: None,
         }))
+    }
+
+    /// Puts one file in the place of several that hold the same rows.
+    pub(crate) async fn replace(
+        &mut self,
+        old: &[Arc<DataFile>],
+        new: Vec<EncodedFile>,
+    ) -> Result<(), LakeError> {
+        let failed = |source: DeltaTableError| LakeError::Merge { source: Box::new(source) };
+        self.table.update_state().await.map_err(failed)?;
+        let mut actions = Vec::with_capacity(old.len() + new.len());
+        let next = self.version() + 1;
+        for (number, file) in new.into_iter().enumerate() {
+            actions
+                .push(self.put(&format!("merged-{next:020}-{number}"), file, false).await.map_err(failed)?);
+        }
+        actions.extend(old.iter().map(|file| Action::Remove(file.removal())));
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: MERGED_BYTES };
+        let state = self.table.snapshot().map_err(failed)?;
+        let commit = CommitBuilder::from(CommitProperties::default())
+            .with_actions(actions)
+            .build(Some(state), self.table.log_store(), operation)
+            .await
+            .map_err(failed)?;
+        sync_log_entry(&self.dir, commit.version()).map_err(io_error).map_err(failed)?;
+        self.table.state = Some(commit.snapshot());
+        self.files = Arc::new(self.list_files().map_err(failed)?);
+        for file in old {
+            // From now on it is only for searches under way; its age as such counts from here.
+            let touched = std::fs::File::options()
+                .append(true)
+                .open(self.dir.join(&file.path))
+                .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+            if let Err(error) = touched {
+                tracing::warn!(%error, file = file.path, "cannot mark a merged file as no longer needed");
+            }
+        }
+        Ok(())
     }
 
     async fn append(&mut self, segment: u64, adds: Vec<Action>) -> Result<(), DeltaTableError> {

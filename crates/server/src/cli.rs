@@ -4,6 +4,7 @@
 //! only place that makes them.
 
 mod ledger;
+mod lake;
 mod offline;
 mod parse;
 mod parsers;
@@ -51,6 +52,7 @@ enum Command {
     Parsers(parsers::Args),
     Rules(rules::Args),
     Search(Box<search::Args>),
+    Lake(lake::Args),
     Serve(Box<serve::Args>),
     Ledger(ledger::Args),
 }
@@ -104,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Parsers(args) => parsers::run(&args),
         Command::Rules(args) => rules::run(args),
+        Command::Lake(args) => lake::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Ledger(args) => ledger::run(args),

@@ -18,7 +18,7 @@ const FRAMES: usize = 5;
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Ok(dir) = std::env::var(LAKE_DIR) else { return };
-    let config = LakeConfig { segment_bytes: 1500, ..config(Path::new(&dir)) };
+    let config = LakeConfig { segment_bytes: 1500, merge_files: 3, ..config(Path::new(&dir)) };
     let lake = Lake::open(config).await.unwrap();
     for replayed in lake.replay() {
         let (at, batch) = replayed.unwrap();

@@ -118,7 +118,7 @@ async fn check(
 
 async fn live(steps: Vec<Step>) {
     let dir = tempfile::tempdir().unwrap();
-    let config = LakeConfig { segment_bytes: 300, ..config(dir.path()) };
+    let config = LakeConfig { segment_bytes: 300, merge_files: 2, ..config(dir.path()) };
     let mut lake = Lake::open(config.clone()).await.unwrap();
     let mut truth = Truth { batches: Vec::new(), stored: Vec::new() };
     for step in steps {
