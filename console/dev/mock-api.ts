@@ -196,8 +196,8 @@ function incidentPage(query: URLSearchParams) {
 
 function eventPage(query: URLSearchParams) {
   const from = Date.parse(query.get('from') ?? '') || 0
-  const where = query.getAll('where').map((condition) => condition.slice(condition.indexOf(':') + 1))
-  const found = events.filter((event) => event.time >= from && where.every((value) => JSON.stringify(event).includes(JSON.stringify(value))))
+  const values = (query.get('q') ?? '').split(' and ').map((condition) => condition.slice(condition.indexOf(':') + 1).replaceAll('"', ''))
+  const found = events.filter((event) => event.time >= from && values.every((value) => JSON.stringify(event).includes(value)))
   return { events: found, next_cursor: null, took_ms: 37 }
 }
 
@@ -221,6 +221,10 @@ const GET: Record<string, (query: URLSearchParams) => unknown> = {
   events: eventPage,
   'events/histogram': (query) => histogram(query, 52_000),
   'events/top': top,
+  'events/fields': () => [
+    { names: ['src_ip', '源地址'], paths: ['src_endpoint.ip'] },
+    { names: ['user', '用户'], paths: ['user.name', 'actor.user.name'] },
+  ],
   sources: () => ({ sources: sourceList() }),
   ledger: () => ({
     sources: SOURCES.map(([source, , received, rejected]) => {

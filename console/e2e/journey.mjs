@@ -86,8 +86,18 @@ try {
     await page.locator('tr.expanded dl').first().waitFor()
     await page.locator('tr.expanded .raw pre').waitFor()
     await page.locator('tr.expanded button.value').first().click()
-    await page.locator('.condition').waitFor()
-    assert.ok(page.url().includes('where='), 'the condition is not in the address')
+    await page.waitForURL(/[?&]q=/)
+    assert.match(await page.locator('[data-search] input').inputValue(), /^[\w.]+:/, 'the condition is not in the query')
+  })
+
+  await step('a mistake in a query is shown where it stands', async () => {
+    await page.locator('[data-search] input').fill('class_uid:* (severity>=low')
+    await page.keyboard.press('Enter')
+    await page.locator('[role=alert] mark').waitFor()
+    assert.equal(await page.locator('[role=alert] mark').textContent(), '(')
+    await page.locator('[data-search] input').fill('class_uid:* and not severity:critical')
+    await page.keyboard.press('Enter')
+    await page.locator('tr.openable td').first().waitFor()
   })
 
   await step('a source is connected and its token shown', async () => {

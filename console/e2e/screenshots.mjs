@@ -63,6 +63,10 @@ async function takeSet(set, options) {
   await visit(page, '/detections?hits=1')
   await take(page, set, 'detections')
   if (await click(page, 'tr.openable td')) await take(page, set, 'detections-rule')
+  await visit(page, '/search?last=24h&q=severity%3E%3Dlow+and+(user%3Aroot')
+  await take(page, set, 'search-mistake')
+  await page.locator('[data-search] input').fill('src_ip:')
+  await take(page, set, 'search-values')
 
   await visit(page, '/collection')
   await take(page, set, 'collection')

@@ -37,7 +37,7 @@ function isDocument(value: unknown): value is ProblemDocument {
 
 type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]['parameters']['query']>
 
-export type EventQuery = Pick<QueryOf<'search_events'>, 'from' | 'to' | 'where'>
+export type EventQuery = Pick<QueryOf<'search_events'>, 'from' | 'to' | 'q'>
 
 export const api = {
   setupNeeded: () => answered(client.GET('/api/v1/setup')),
@@ -71,6 +71,7 @@ export const api = {
   },
   event: async (uid: string) => (await answered(client.GET('/api/v1/events/{uid}', { params: { path: { uid } } }))) as OcsfEvent,
   eventHistogram: (query: QueryOf<'event_histogram'>) => answered(client.GET('/api/v1/events/histogram', { params: { query } })),
+  searchFields: () => answered(client.GET('/api/v1/events/fields')),
   eventTop: (query: QueryOf<'top_values'>) => answered(client.GET('/api/v1/events/top', { params: { query } })),
 
   rules: () => answered(client.GET('/api/v1/rules')),

@@ -8,6 +8,8 @@ export interface ProblemDocument {
   instance?: string
   title_zh?: string
   detail_zh?: string
+  /** What of a query is wrong, in characters. */
+  position?: { start: number; end: number }
 }
 
 export type ProblemKind = 'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'limited' | 'invalid' | 'server'

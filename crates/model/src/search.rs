@@ -18,7 +18,7 @@ mod pattern;
 use std::fmt;
 use std::ops::Range;
 
-pub use fields::Field;
+pub use fields::{Field, short_names};
 pub use parser::parse;
 pub use pattern::Pattern;
 

@@ -16,6 +16,7 @@ pub(crate) mod ledger;
 mod overview;
 mod problem;
 mod rules;
+mod search;
 mod session;
 mod sources;
 mod stream;
@@ -176,7 +177,8 @@ fn session_routes() -> OpenApiRouter<App> {
         .routes(routes!(ledger::ledger_hours))
         .routes(routes!(sources::dead_letters))
         .routes(routes!(events::search_events))
-        .routes(routes!(events::search_with_facets))
+        .routes(routes!(search::search_with_facets))
+        .routes(routes!(search::search_fields))
         .routes(routes!(events::event_histogram))
         .routes(routes!(events::top_values))
         .routes(routes!(events::get_event))

@@ -42,6 +42,11 @@ const SHORT: &[(&[&str], &[&str])] = &[
     (&["message", "消息"], &["message"]),
 ];
 
+/// The short names of each field that has some, and the OCSF paths they mean.
+pub fn short_names() -> impl Iterator<Item = (&'static [&'static str], &'static [&'static str])> {
+    SHORT.iter().copied()
+}
+
 impl Field {
     /// The field of a name: a short one, or an OCSF path, in which `[]` may be left out.
     #[must_use]

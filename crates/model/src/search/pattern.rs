@@ -95,12 +95,28 @@ impl Pattern {
             Some(Piece::Literal(literal)) => literal.bytes().next().map(|byte| byte.to_ascii_lowercase()),
             _ => None,
         };
-        (0..=text.len()).any(|start| {
+        for start in 0..=text.len() {
             let here = text.get(start).map(u8::to_ascii_lowercase);
             let may_begin = first.is_none_or(|first| here == Some(first));
-            may_begin && (open_start || is_border(text, start)) && stands_at(pieces, text, start)
-        })
+            if may_begin && (open_start || is_border(text, start)) {
+                match stands_at(pieces, text, start) {
+                    Fit::Here => return true,
+                    Fit::NotHere => {}
+                    Fit::Nowhere => return false,
+                }
+            }
+        }
+        false
     }
+}
+
+/// Whether pieces fit at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Here,
+    NotHere,
+    /// Nor at any place behind: what stands behind a `*` was looked for in all the rest of the text.
+    Nowhere,
 }
 
 /// Whether `\` before this character takes away what it means; before any other, `\` is itself, as in paths.
@@ -121,13 +137,15 @@ fn is_border(text: &[u8], at: usize) -> bool {
 }
 
 /// Whether the pieces fit from `start` on, ending at a border unless they end in `*`.
-fn stands_at(pieces: &[Piece], text: &[u8], start: usize) -> bool {
+fn stands_at(pieces: &[Piece], text: &[u8], start: usize) -> Fit {
     // Where to go on when the pieces after the last `*` do not fit: it takes one byte more.
     let mut retry: Option<(usize, usize)> = None;
     let (mut piece, mut at) = (0, start);
     loop {
         let fits = match pieces.get(piece) {
-            None if matches!(pieces.last(), Some(Piece::Any)) || is_border(text, at) => return true,
+            None if matches!(pieces.last(), Some(Piece::Any)) || is_border(text, at) => {
+                return Fit::Here;
+            }
             None => None,
             Some(Piece::Any) => {
                 retry = Some((piece + 1, at));
@@ -141,7 +159,8 @@ fn stands_at(pieces: &[Piece], text: &[u8], start: usize) -> bool {
                 retry = Some((again, from + 1));
                 (again, from + 1)
             }
-            _ => return false,
+            (None, Some(_)) => return Fit::Nowhere,
+            (None, None) => return Fit::NotHere,
         };
     }
 }

@@ -96,6 +96,18 @@ fn words_stand_whole_and_wildcards_lift_that() {
     assert!(!word("10.0.0.1", "from 10.0.0.12:22"));
 }
 
+/// Whether the words of a pattern with one `*` stand in a text, by trying every pair of places.
+fn stands_by_trying(before: &str, after: &str, text: &str) -> bool {
+    let is_word = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let is_border = |at: usize| at == 0 || !is_word(at - 1) || !is_word(at);
+    let places = |word: &str| -> Vec<usize> {
+        (0..=text.len()).filter(|at| text.as_bytes()[*at..].starts_with(word.as_bytes())).collect()
+    };
+    let begins = places(before).into_iter().filter(|at| is_border(*at)).map(|at| at + before.len()).min();
+    let ends = places(after).into_iter().filter(|at| is_border(at + after.len())).max();
+    begins.zip(ends).is_some_and(|(begin, end)| begin <= end)
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[a-c*?\\\\\"' ():：（）-]{0,6}", "[a-z]{1,5}"]
 }
@@ -165,6 +177,14 @@ proptest! {
                 prop_assert!(query.is_char_boundary(error.span.start));
             }
         }
+    }
+
+    #[test]
+    fn words_around_a_star_are_found_where_trying_finds_them(
+        before in "[ab]{1,3}", after in "[ab]{1,3}", text in "[ab ]{0,12}"
+    ) {
+        let Expression::Text(pattern) = parse(&format!("{before}*{after}")).unwrap() else { panic!("no text") };
+        prop_assert_eq!(pattern.stands_in(text.as_bytes()), stands_by_trying(&before, &after, &text));
     }
 
     #[test]

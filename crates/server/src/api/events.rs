@@ -4,31 +4,30 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use wanglou_model::search::{self, Expression};
+use wanglou_model::search::Expression;
 use wanglou_model::{EventUid, Timestamp};
 
 use super::App;
-use super::extract::{self, Path, Query, TimeRange};
+use super::extract::{Path, Query, TimeRange};
 use super::problem::{Kind, Problem, ProblemDocument};
+use super::search::{placed, read_query};
 use crate::platform::{bucket_nanos, width};
 use wanglou_lake::{Bucket, LakeError};
 
 /// Events of one answer: if not asked otherwise, and at most.
-const DEFAULT_EVENTS: usize = 100;
-const MAX_EVENTS: usize = 1_000;
+pub(super) const DEFAULT_EVENTS: usize = 100;
+pub(super) const MAX_EVENTS: usize = 1_000;
 /// Buckets of one answer: if not asked otherwise, and at most.
 const DEFAULT_BUCKETS: usize = 60;
-const MAX_BUCKETS: usize = 500;
+pub(super) const MAX_BUCKETS: usize = 500;
 /// Values of one answer: if not asked otherwise, and at most.
-const DEFAULT_TOP: usize = 10;
+pub(super) const DEFAULT_TOP: usize = 10;
 const MAX_TOP: usize = 100;
 /// Conditions of one query.
 const MAX_CONDITIONS: usize = 20;
-/// Fields counted in one search.
-const MAX_FACETS: usize = 10;
 
 /// An OCSF object as it stands: attributes by name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -149,139 +148,12 @@ pub(crate) async fn search_events(
     query.limit = asked.number("limit", DEFAULT_EVENTS, MAX_EVENTS)?;
     query.cursor = asked.rest("cursor").map(str::to_owned);
     query.newest_first = true;
-    let page = app.platform.lake.search(&query).await?;
+    let page = app.platform.lake.search(&query).await.map_err(|error| asked.problem(error))?;
     Ok(Json(EventPage {
         events: page.hits.into_iter().map(|hit| OcsfObject(hit.json)).collect(),
         next_cursor: page.next,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }))
-}
-
-/// A search in one body: events, and if asked for, what they are spread over.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchRequest {
-    /// In the search language; every event if left out.
-    #[serde(default)]
-    #[schema(example = "user:root and not src_ip:10.0.0.0/8 \"failed password\"")]
-    query: String,
-    /// Event time from, inclusive (RFC 3339); the day before `to` if not given.
-    #[schema(format = DateTime)]
-    from: Option<String>,
-    /// Event time to, exclusive (RFC 3339); now if not given.
-    #[schema(format = DateTime)]
-    to: Option<String>,
-    /// At most so many: 1 to 1,000, 100 if not given.
-    limit: Option<usize>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Oldest first.
-    #[serde(default)]
-    oldest_first: bool,
-    /// Count over time in so many buckets, at most 500.
-    buckets: Option<usize>,
-    /// Count the most frequent values of these OCSF paths, at most 10.
-    #[serde(default)]
-    facets: Vec<String>,
-}
-
-/// What a search found.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct SearchResult {
-    /// OCSF events.
-    pub events: Vec<OcsfObject>,
-    /// Gives the next page when passed as `cursor`; absent at the end.
-    pub next_cursor: Option<String>,
-    /// How the events that match are spread over time.
-    pub histogram: Option<Histogram>,
-    /// The most frequent values of each field that was asked for.
-    pub facets: Vec<Facet>,
-    /// The time range searched.
-    #[schema(value_type = String, format = DateTime)]
-    pub from: Timestamp,
-    /// Its end: pass it on with the cursor, so that the pages are of one search.
-    #[schema(value_type = String, format = DateTime)]
-    pub to: Timestamp,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
-}
-
-/// The most frequent values of one field.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Facet {
-    /// The OCSF path.
-    pub field: String,
-    /// Most frequent first.
-    pub values: Vec<ValueCount>,
-}
-
-/// Searches events in the search language.
-#[utoipa::path(post, path = "/events/search", tag = "events", security(("session" = [])), request_body = SearchRequest, responses(
-    (status = 200, body = SearchResult),
-    (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
-))]
-pub(crate) async fn search_with_facets(
-    State(app): State<App>,
-    extract::Json(asked): extract::Json<SearchRequest>,
-) -> Result<Json<SearchResult>, Problem> {
-    let started = Instant::now();
-    let in_range = |name: &str, number: usize, max: usize| match number {
-        number if (1..=max).contains(&number) => Ok(number),
-        _ => Err(Problem::invalid(
-            format!("`{name}` is a number from 1 to {max}"),
-            format!("参数 {name} 须为 1 至 {max} 的整数"),
-        )),
-    };
-    if asked.facets.len() > MAX_FACETS {
-        return Err(Problem::invalid(
-            format!("at most {MAX_FACETS} facets at once"),
-            format!("一次最多统计 {MAX_FACETS} 个字段"),
-        ));
-    }
-    let range = TimeRange::parse(asked.from.as_deref(), asked.to.as_deref())?;
-    let query = wanglou_lake::Query {
-        matching: read_query(&asked.query)?,
-        limit: in_range("limit", asked.limit.unwrap_or(DEFAULT_EVENTS), MAX_EVENTS)?,
-        cursor: asked.cursor,
-        newest_first: !asked.oldest_first,
-        ..wanglou_lake::Query::between(range.from, range.to)
-    };
-    let lake = &app.platform.lake;
-    let page = lake.search(&query).await?;
-    let histogram = match asked.buckets {
-        None => None,
-        Some(buckets) => {
-            let nanos = bucket_nanos(range.from, range.to, in_range("buckets", buckets, MAX_BUCKETS)?);
-            let found = lake.histogram(&query.without_cursor(), width(nanos)).await?;
-            Some(Histogram::of_events(&found, nanos))
-        }
-    };
-    let mut facets = Vec::with_capacity(asked.facets.len());
-    for field in asked.facets {
-        let found = lake.top(&query.without_cursor(), &field, DEFAULT_TOP).await?;
-        let values = found.into_iter().map(|(value, count)| ValueCount { value, count }).collect();
-        facets.push(Facet { field, values });
-    }
-    Ok(Json(SearchResult {
-        events: page.hits.into_iter().map(|hit| OcsfObject(hit.json)).collect(),
-        next_cursor: page.next,
-        histogram,
-        facets,
-        from: range.from,
-        to: range.to,
-        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    }))
-}
-
-/// A query, or the problem with its place.
-fn read_query(text: &str) -> Result<Expression, Problem> {
-    search::parse(text).map_err(|error| {
-        let column = error.column(text);
-        Problem::invalid(
-            format!("query, character {column}: {}", error.message),
-            format!("查询语句第 {column} 个字符：{}", error.message_zh),
-        )
-    })
 }
 
 /// One event.
@@ -314,7 +186,8 @@ pub(crate) async fn event_histogram(
     let query = asked.lake_query()?;
     let buckets = asked.number("buckets", DEFAULT_BUCKETS, MAX_BUCKETS)?;
     let width_nanos = bucket_nanos(query.from, query.to, buckets);
-    let found = app.platform.lake.histogram(&query, width(width_nanos)).await?;
+    let found = app.platform.lake.histogram(&query, width(width_nanos)).await;
+    let found = found.map_err(|error| asked.problem(error))?;
     Ok(Json(Histogram::of_events(&found, width_nanos)))
 }
 
@@ -332,7 +205,8 @@ pub(crate) async fn top_values(
         Problem::invalid("say which field to count with `field`", "请用参数 field 指定要统计的字段")
     })?;
     let n = asked.number("n", DEFAULT_TOP, MAX_TOP)?;
-    let found = app.platform.lake.top(&asked.lake_query()?, field, n).await?;
+    let found = app.platform.lake.top(&asked.lake_query()?, field, n).await;
+    let found = found.map_err(|error| asked.problem(error))?;
     let values = found.into_iter().map(|(value, count)| ValueCount { value, count }).collect();
     Ok(Json(TopValues { values }))
 }
@@ -342,6 +216,8 @@ struct EventQuery {
     range: TimeRange,
     conditions: Vec<(String, String)>,
     matching: Expression,
+    /// The query as written.
+    text: String,
     rest: Vec<(String, String)>,
 }
 
@@ -349,14 +225,14 @@ impl EventQuery {
     /// Reads the parameters; `others` are those that this call knows beside time and conditions.
     fn read(pairs: Vec<(String, String)>, others: &[&str]) -> Result<Self, Problem> {
         let (mut from, mut to) = (None, None);
-        let mut matching = Expression::All;
+        let mut text = None;
         let (mut conditions, mut rest) = (Vec::new(), Vec::new());
         for (name, value) in pairs {
             match name.as_str() {
                 "from" => from = Some(value),
                 "to" => to = Some(value),
                 "where" => conditions.push(condition(&value)?),
-                "q" => matching = matching.and(read_query(&value)?),
+                "q" if text.is_none() => text = Some(value),
                 other if others.contains(&other) => rest.push((name, value)),
                 other => {
                     return Err(Problem::invalid(
@@ -372,7 +248,9 @@ impl EventQuery {
                 format!("查询条件最多 {MAX_CONDITIONS} 个"),
             ));
         }
-        Ok(Self { range: TimeRange::parse(from.as_deref(), to.as_deref())?, conditions, matching, rest })
+        let range = TimeRange::parse(from.as_deref(), to.as_deref())?;
+        let text = text.unwrap_or_default();
+        Ok(Self { range, conditions, matching: read_query(&text)?, text, rest })
     }
 
     fn lake_query(&self) -> Result<wanglou_lake::Query, Problem> {
@@ -381,6 +259,10 @@ impl EventQuery {
             matching: self.matching.clone(),
             ..wanglou_lake::Query::between(self.range.from, self.range.to)
         })
+    }
+
+    fn problem(&self, error: LakeError) -> Problem {
+        placed(error, &self.text)
     }
 
     fn rest(&self, name: &str) -> Option<&str> {
@@ -428,10 +310,7 @@ impl From<LakeError> for Problem {
                 let text = error.to_string();
                 Self::invalid(text.clone(), format!("查询有误：{text}"))
             }
-            LakeError::BadCondition(error) => Self::invalid(
-                format!("query, byte {}: {}", error.span.start, error.message),
-                format!("查询有误（第 {} 字节）：{}", error.span.start, error.message_zh),
-            ),
+            LakeError::BadCondition(error) => Self::invalid(error.message.clone(), error.message_zh.clone()),
             LakeError::TooSlow { limit } => Self::invalid(
                 error.to_string(),
                 format!("查询超过时限 {} 秒，请缩小时间范围或增加条件", limit.as_secs()),

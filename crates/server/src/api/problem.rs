@@ -29,6 +29,18 @@ pub(crate) struct ProblemDocument {
     detail_zh: String,
     /// The path of the request.
     instance: String,
+    /// What of the query is wrong, where a query is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
+}
+
+/// A part of a text, in characters from its beginning.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Position {
+    /// Where it begins.
+    start: usize,
+    /// Where it is over.
+    end: usize,
 }
 
 /// What went wrong, as an error of handlers. [`Problem::answer`] makes the document, once the path is known.
@@ -38,6 +50,7 @@ pub(crate) struct Problem {
     detail: String,
     detail_zh: String,
     retry_after_s: Option<u64>,
+    position: Option<Position>,
 }
 
 /// The kinds of problem: slug, status, titles.
@@ -101,7 +114,7 @@ impl Problem {
     /// A problem of this kind with what happened, in both languages.
     #[must_use]
     pub(crate) fn new(kind: Kind, detail: impl Into<String>, detail_zh: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), detail_zh: detail_zh.into(), retry_after_s: None }
+        Self { kind, detail: detail.into(), detail_zh: detail_zh.into(), retry_after_s: None, position: None }
     }
 
     /// A request that does not say what is needed.
@@ -157,6 +170,13 @@ impl Problem {
         self.retry_after_s
     }
 
+    /// Says which characters of the query it is about.
+    #[must_use]
+    pub(crate) fn at(mut self, characters: std::ops::Range<usize>) -> Self {
+        self.position = Some(Position { start: characters.start, end: characters.end });
+        self
+    }
+
     /// The answer to a request for `path`.
     #[must_use]
     pub(crate) fn answer(self, path: &str) -> Response {
@@ -169,6 +189,7 @@ impl Problem {
             detail: self.detail,
             detail_zh: self.detail_zh,
             instance: path.to_owned(),
+            position: self.position,
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
