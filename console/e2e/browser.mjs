@@ -45,8 +45,8 @@ export async function openPage(browser, { width = 1440, height = 900, theme = 'd
   const errors = []
   page.on('pageerror', (error) => errors.push(error.message))
   page.on('console', (message) => {
-    // Chromium logs every refused call; the 401 before logging in is no error of the page.
-    if (message.type() === 'error' && !message.text().includes('status of 401')) errors.push(message.text())
+    // Chromium logs every refused call; the 401 before logging in and the 400 of a mistaken query are no errors of the page.
+    if (message.type() === 'error' && !/status of 40[01]/.test(message.text())) errors.push(message.text())
   })
   return { context, page, errors }
 }

@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The short names of fields in the search language. Any OCSF path is a field too. */
+        get: operations["search_fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/histogram": {
         parameters: {
             query?: never;
@@ -49,6 +66,23 @@ export interface paths {
         get: operations["event_histogram"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Searches events in the search language. */
+        post: operations["search_with_facets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -670,6 +704,13 @@ export interface components {
              */
             total: number;
         };
+        /** @description The most frequent values of one field. */
+        Facet: {
+            /** @description The OCSF path. */
+            field: string;
+            /** @description Most frequent first. */
+            values: components["schemas"]["ValueCount"][];
+        };
         /** @description A rule that does not load. */
         FailedEntry: {
             /** @description The file it stands in. */
@@ -1052,6 +1093,13 @@ export interface components {
             /** @description The techniques seen. */
             techniques: components["schemas"]["TechniqueInfo"][];
         };
+        /** @description A part of a text, in characters from its beginning. */
+        Position: {
+            /** @description Where it is over. */
+            end: number;
+            /** @description Where it begins. */
+            start: number;
+        };
         /** @description An RFC 9457 problem document (`application/problem+json`). */
         Problem: {
             /** @description What happened this time, and what to do. */
@@ -1060,6 +1108,7 @@ export interface components {
             detail_zh: string;
             /** @description The path of the request. */
             instance: string;
+            position?: components["schemas"]["Position"] | null;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -1180,6 +1229,66 @@ export interface components {
             reloaded: components["schemas"]["ReloadEntry"];
             /** @description Those that load. */
             rules: components["schemas"]["RuleEntry"][];
+        };
+        /** @description A field that a query may name. */
+        SearchField: {
+            /** @description How it may be written, in either case; the first is the usual one. */
+            names: string[];
+            /** @description The OCSF paths it means, which may be written too: one of them must fulfil the condition. */
+            paths: string[];
+        };
+        /** @description A search in one body: events, and if asked for, what they are spread over. */
+        SearchRequest: {
+            /** @description Count over time in so many buckets, at most 500. */
+            buckets?: number | null;
+            /** @description `next_cursor` of the page before. */
+            cursor?: string | null;
+            /** @description Count the most frequent values of these OCSF paths, at most 10. */
+            facets?: string[];
+            /**
+             * Format: date-time
+             * @description Event time from, inclusive (RFC 3339); the day before `to` if not given.
+             */
+            from?: string | null;
+            /** @description At most so many: 1 to 1,000, 100 if not given. */
+            limit?: number | null;
+            /** @description Oldest first. */
+            oldest_first?: boolean;
+            /**
+             * @description In the search language; every event if left out.
+             * @example user:root and not src_ip:10.0.0.0/8 "failed password"
+             */
+            query?: string;
+            /**
+             * Format: date-time
+             * @description Event time to, exclusive (RFC 3339); now if not given.
+             */
+            to?: string | null;
+        };
+        /** @description What a search found. */
+        SearchResult: {
+            /** @description OCSF events. */
+            events: components["schemas"]["OcsfObject"][];
+            /** @description The most frequent values of each field that was asked for. */
+            facets: components["schemas"]["Facet"][];
+            /**
+             * Format: date-time
+             * @description The time range searched.
+             */
+            from: string;
+            histogram?: components["schemas"]["Histogram"] | null;
+            /** @description Gives the next page when passed as `cursor`; absent at the end. */
+            next_cursor?: string | null;
+            /**
+             * Format: date-time
+             * @description Its end: pass it on with the cursor, so that the pages are of one search.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            took_ms: number;
         };
         /** @description Who is logged on. */
         SessionInfo: {
@@ -1484,6 +1593,8 @@ export interface operations {
                  *     ]
                  */
                 where?: string[];
+                /** @description A query in the search language, beside `where`: `user:root and not src_ip:10.0.0.0/8 "failed password"`. */
+                q?: string;
                 /** @description At most so many: 1 to 1,000, 100 if not given. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -1513,6 +1624,25 @@ export interface operations {
             };
         };
     };
+    search_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchField"][];
+                };
+            };
+        };
+    };
     event_histogram: {
         parameters: {
             query?: {
@@ -1528,6 +1658,8 @@ export interface operations {
                  *     ]
                  */
                 where?: string[];
+                /** @description A query in the search language, beside `where`: `user:root and not src_ip:10.0.0.0/8 "failed password"`. */
+                q?: string;
                 /** @description Number of buckets: 1 to 500, 60 if not given. */
                 buckets?: number;
             };
@@ -1555,6 +1687,37 @@ export interface operations {
             };
         };
     };
+    search_with_facets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     top_values: {
         parameters: {
             query: {
@@ -1570,6 +1733,8 @@ export interface operations {
                  *     ]
                  */
                 where?: string[];
+                /** @description A query in the search language, beside `where`: `user:root and not src_ip:10.0.0.0/8 "failed password"`. */
+                q?: string;
                 /** @description The dotted OCSF path. */
                 field: string;
                 /** @description How many values: 1 to 100, 10 if not given. */
@@ -1601,7 +1766,10 @@ export interface operations {
     };
     get_event: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description When it happened, to the millisecond (RFC 3339), where that is known: it is then found at once */
+                time?: string;
+            };
             header?: never;
             path: {
                 /** @description 32 hexadecimal digits */
@@ -1617,6 +1785,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OcsfObject"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {

@@ -23,6 +23,8 @@ pub struct LakeConfig {
     pub fresh_bytes: usize,
     /// Merge small files of a partition when there are so many: more is less writing, fewer is faster searching.
     pub merge_files: usize,
+    /// The part of one processor that merging and retention may take.
+    pub upkeep_share: f64,
     /// Memory all queries together may use before they spill to disk or are refused.
     pub query_memory_bytes: usize,
     /// A query that takes longer is stopped.
@@ -46,6 +48,7 @@ impl LakeConfig {
             compress_log: true,
             fresh_bytes: 512 << 20,
             merge_files: 8,
+            upkeep_share: 0.5,
             query_memory_bytes: 512 << 20,
             query_time: Duration::from_secs(30),
             on_damage: OnDamage::Refuse,

@@ -62,6 +62,13 @@ pub enum LakeError {
         #[source]
         source: Box<DeltaTableError>,
     },
+    /// Events past their time could not be taken away; it is tried again.
+    #[error("cannot take events past their retention from the event table")]
+    Retire {
+        /// What Delta said.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
     /// A batch was stored that the log does not hold.
     #[error("the log has no batch at segment {}, offset {}", .0.segment, .0.offset)]
     UnknownPosition(LogPosition),

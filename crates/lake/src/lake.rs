@@ -10,12 +10,16 @@ use datafusion::error::DataFusionError;
 use futures::Stream;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
-use wanglou_model::{EventUid, SourceId};
+use wanglou_model::{EventUid, SourceId, Timestamp};
 
 use crate::fresh::{Admission, Fresh};
+use crate::parquet::EncodedFile;
 use crate::provider::FileList;
+use crate::rows::day_of;
 use crate::search::Searcher;
-use crate::table::EventTable;
+use crate::table::{DataFile, EventTable};
+use crate::upkeep::merge::{Pace, merge};
+use crate::upkeep::retention::{Held, Judge, Retention, Retired};
 use crate::wal::{Bounds, Wal, WalOptions};
 use crate::{
     Appended, Batch, Bucket, Buckets, Hit, LakeConfig, LakeError, LogPosition, Page, Query, StoredEvent,
@@ -24,6 +28,9 @@ use crate::{
 
 /// How long to wait before a failed commit is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Files that go, and files that are written in their place, in one commit at most.
+const RETIRED_AT_ONCE: (usize, usize) = (1000, 4);
 
 /// The event store of one process.
 ///
@@ -55,9 +62,10 @@ struct Inner {
     last_failure: parking_lot::Mutex<Option<String>>,
     /// A partition with so many small files is merged.
     merge_files: usize,
+    pace: Pace,
     /// Told when files came to the table.
     grown: Notify,
-    /// Held by the one merge at a time.
+    /// Held by the one upkeep at a time.
     merging: Mutex<()>,
     /// Held as long as the lake is open.
     _lock: File,
@@ -129,6 +137,7 @@ impl Lake {
             failed_commits: AtomicU64::new(0),
             last_failure: parking_lot::Mutex::new(None),
             merge_files: config.merge_files,
+            pace: Pace::of(config.upkeep_share),
             grown: Notify::new(),
             merging: Mutex::new(()),
             _lock: lock,
@@ -238,12 +247,13 @@ impl Lake {
         self.inner.searcher.top(&self.view()?, query, field, n).await
     }
 
-    /// The event with this id, if it is there.
+    /// The event with this id, if it is there. It is looked for at `time` first, to the millisecond: then only the files of
+    /// that time are opened.
     ///
     /// # Errors
     /// As [`Lake::search`].
-    pub async fn event(&self, uid: EventUid) -> Result<Option<Hit>, LakeError> {
-        self.inner.searcher.event(&self.view()?, uid).await
+    pub async fn event(&self, uid: EventUid, time: Option<Timestamp>) -> Result<Option<Hit>, LakeError> {
+        self.inner.searcher.event(&self.view()?, uid, time).await
     }
 
     /// All events that match, in the order of the query and without its limit, as they are read.
@@ -283,7 +293,28 @@ impl Lake {
     /// # Errors
     /// When a file or the commit could not be written: then the table is as it was.
     pub async fn compact(&self) -> Result<(), LakeError> {
-        self.inner.merge_crowds().await
+        self.inner.merge_crowds(Pace::of(1.0)).await
+    }
+
+    /// Takes away the events that have been kept for as long as `retention` says, counted in whole days of arrival
+    /// before `now`; those that are `held` stay. The files go from the disk when no search can need them any more.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the commit not be written: what was not committed is as it was.
+    pub async fn retire(
+        &self,
+        retention: &Retention,
+        now: Timestamp,
+        held: &[Held],
+    ) -> Result<Retired, LakeError> {
+        self.inner.retire_events(retention, now, held).await
+    }
+
+    /// Whether [`Lake::retire`] would have something to look at.
+    #[must_use]
+    pub fn is_anything_past(&self, retention: &Retention, now: Timestamp) -> bool {
+        let today = day_of(now);
+        self.inner.fresh.files().iter().any(|file| retention.is_past_for_some(file.arrival_day, today))
     }
 
     /// The lake in numbers, now.
@@ -354,7 +385,7 @@ impl Inner {
     async fn keep_merging(self: Arc<Self>) {
         loop {
             self.grown.notified().await;
-            if let Err(error) = self.merge_crowds().await {
+            if let Err(error) = self.merge_crowds(self.pace).await {
                 tracing::error!(error = full_text(&error), "small files stay as they are for now");
             }
         }
@@ -362,7 +393,7 @@ impl Inner {
 
     /// One thread, one merge at a time, of what fits in memory: neither intake nor searches wait for it. The table is
     /// locked only for the commit; no one else takes files away meanwhile.
-    async fn merge_crowds(&self) -> Result<(), LakeError> {
+    async fn merge_crowds(&self, pace: Pace) -> Result<(), LakeError> {
         let _one = self.merging.lock().await;
         loop {
             let (dir, files) = {
@@ -376,12 +407,64 @@ impl Inner {
                 }
                 return Ok(());
             };
-            let (merged, crowd) = blocking(move || (upkeep::merge(&dir, &crowd), crowd)).await?;
+            let (merged, crowd) = blocking(move || (merge(&dir, &crowd, pace), crowd)).await?;
             let mut table = self.table.lock().await;
             table.replace(&crowd, merged.map_err(LakeError::Encode)?).await?;
-            self.table_version.store(table.version(), Ordering::Relaxed);
-            self.fresh.replace_files(FileList::new(table.dir(), table.files()));
+            self.list_anew(&table);
         }
+    }
+
+    async fn retire_events(
+        &self,
+        retention: &Retention,
+        now: Timestamp,
+        held: &[Held],
+    ) -> Result<Retired, LakeError> {
+        let _one = self.merging.lock().await;
+        let (dir, files) = {
+            let table = self.table.lock().await;
+            (table.dir().to_owned(), table.files())
+        };
+        let judge = Arc::new(Judge { retention: retention.clone(), today: day_of(now), held: held.to_vec() });
+        let mut retired = Retired::default();
+        let (mut old, mut rest) = (Vec::new(), Vec::new());
+        for file in judge.suspects(&files) {
+            let (judge, dir, pace) = (Arc::clone(&judge), dir.clone(), self.pace);
+            let (fate, file) = blocking(move || (pace.paced(|| judge.fate(&dir, &file)), file)).await?;
+            let fate = fate.map_err(LakeError::Encode)?;
+            retired.held += fate.held;
+            retired.events += fate.goes;
+            if fate.goes > 0 {
+                old.push(file);
+                rest.extend(fate.rest);
+            }
+            if old.len() >= RETIRED_AT_ONCE.0 || rest.len() >= RETIRED_AT_ONCE.1 {
+                retired.files += self.commit_retired(&mut old, &mut rest).await?;
+            }
+        }
+        retired.files += self.commit_retired(&mut old, &mut rest).await?;
+        Ok(retired)
+    }
+
+    async fn commit_retired(
+        &self,
+        old: &mut Vec<Arc<DataFile>>,
+        rest: &mut Vec<EncodedFile>,
+    ) -> Result<u64, LakeError> {
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let mut table = self.table.lock().await;
+        table.retire(old, std::mem::take(rest)).await?;
+        self.list_anew(&table);
+        let files = old.len() as u64;
+        old.clear();
+        Ok(files)
+    }
+
+    fn list_anew(&self, table: &EventTable) {
+        self.table_version.store(table.version(), Ordering::Relaxed);
+        self.fresh.replace_files(FileList::new(table.dir(), table.files()));
     }
 
     async fn try_commit_complete(&self) -> Result<(), LakeError> {

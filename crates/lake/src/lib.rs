@@ -42,4 +42,5 @@ pub use lake::{Lake, LakeStats};
 pub use query::{MAX_PAGE, Query};
 pub use reader::{FileFault, Reader};
 pub use search::{Bucket, Buckets, Page};
+pub use upkeep::retention::{Held, Retention, Retired, TooShort};
 pub use wal::{KEY_MEMORY, OnDamage, WalError};

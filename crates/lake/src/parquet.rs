@@ -75,14 +75,49 @@ fn tenant_at(batch: &RecordBatch, row: usize) -> &str {
 
 fn encode_partition(rows: &RecordBatch) -> Result<EncodedFile, DataFusionError> {
     let (arrival_day, tenant) = (day_at(rows, 0), tenant_at(rows, 0).to_owned());
-    let stats = stats_of(rows);
     let in_file = (0..FILE_SCHEMA.fields().len()).collect::<Vec<_>>();
-    let rows = rows.project(&in_file)?;
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(&FILE_SCHEMA), Some(properties()))?;
-    writer.write(&rows)?;
-    writer.close()?;
-    Ok(EncodedFile { bytes, arrival_day, tenant, stats })
+    let mut writer = FileWriter::new()?;
+    writer.write(&rows.project(&in_file)?)?;
+    writer.finish(arrival_day, tenant)
+}
+
+/// Writes the rows of one partition, which come in the order of the file.
+pub(crate) struct FileWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    stats: Option<FileStats>,
+}
+
+impl FileWriter {
+    pub(crate) fn new() -> Result<Self, DataFusionError> {
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&FILE_SCHEMA), Some(properties()))?;
+        Ok(Self { writer, stats: None })
+    }
+
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), DataFusionError> {
+        if rows.num_rows() > 0 {
+            let more = stats_of(rows);
+            self.stats = Some(self.stats.map_or(more, |stats| stats.and(more)));
+            self.writer.write(rows)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self, arrival_day: i32, tenant: String) -> Result<EncodedFile, DataFusionError> {
+        let stats =
+            self.stats.unwrap_or(FileStats { rows: 0, min_time_ns: 0, max_time_ns: 0, regular_rows: 0 });
+        Ok(EncodedFile { bytes: self.writer.into_inner()?, arrival_day, tenant, stats })
+    }
+}
+
+impl FileStats {
+    fn and(self, more: Self) -> Self {
+        Self {
+            rows: self.rows + more.rows,
+            min_time_ns: self.min_time_ns.min(more.min_time_ns),
+            max_time_ns: self.max_time_ns.max(more.max_time_ns),
+            regular_rows: self.regular_rows + more.regular_rows,
+        }
+    }
 }
 
 fn stats_of(rows: &RecordBatch) -> FileStats {

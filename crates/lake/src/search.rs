@@ -28,6 +28,7 @@ use crate::{LakeConfig, LakeError};
 
 /// More buckets than a chart has pixels are a mistake.
 const MAX_BUCKETS: usize = 10_000;
+const NANOS_PER_MILLI: i64 = 1_000_000;
 /// More values than anyone reads.
 const MAX_TOP: usize = 10_000;
 
@@ -90,9 +91,26 @@ impl Searcher {
         self.in_time(self.find_page(view, query)).await
     }
 
-    /// The event with this id.
-    pub(crate) async fn event(&self, view: &View, uid: EventUid) -> Result<Option<Hit>, LakeError> {
-        let rows = self.matching(view, &Filter::uid(uid))?;
+    /// The event with this id, looked for in the millisecond of `time` first.
+    pub(crate) async fn event(
+        &self,
+        view: &View,
+        uid: EventUid,
+        time: Option<Timestamp>,
+    ) -> Result<Option<Hit>, LakeError> {
+        if let Some(time) = time {
+            let ends = [-NANOS_PER_MILLI, NANOS_PER_MILLI].map(|nanos| lit(time.plus_nanos(nanos).nanos()));
+            let [from, to] = ends;
+            let there = Filter::uid(uid).and(col(columns::TIME_NS).between(from, to));
+            if let Some(hit) = self.first(view, &there).await? {
+                return Ok(Some(hit));
+            }
+        }
+        self.first(view, &Filter::uid(uid)).await
+    }
+
+    async fn first(&self, view: &View, filter: &Filter) -> Result<Option<Hit>, LakeError> {
+        let rows = self.matching(view, filter)?;
         let found = self.in_time(async { rows.limit(0, Some(1))?.collect().await }).await?;
         Ok(found.iter().flat_map(hit::decode).next())
     }

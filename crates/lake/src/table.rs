@@ -47,11 +47,11 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    fn removal(&self) -> Remove {
+    fn removal(&self, data_change: bool) -> Remove {
         let day = Some(day_text(self.arrival_day));
         Remove {
             path: self.path.clone(),
-            data_change: false,
+            data_change,
             deletion_timestamp: Some(wanglou_model::Timestamp::now().millis()),
             extended_file_metadata: Some(true),
             partition_values: Some(HashMap::from([
@@ -184,30 +184,46 @@ impl EventTable {
     }
 
     /// Puts one file in the place of several that hold the same rows.
-    pub(crate) async fn replace(
+    pub(crate) async fn replace(&mut self, old: &[Arc<DataFile>], new: EncodedFile) -> Result<(), LakeError> {
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: MERGED_BYTES };
+        let merge = |source| LakeError::Merge { source: Box::new(source) };
+        self.swap(old, vec![new], "merged", false, operation).await.map_err(merge)
+    }
+
+    /// Takes files away, and puts what is to stay of them in their place.
+    pub(crate) async fn retire(
+        &mut self,
+        old: &[Arc<DataFile>],
+        rest: Vec<EncodedFile>,
+    ) -> Result<(), LakeError> {
+        let operation = DeltaOperation::Delete { predicate: None };
+        let retire = |source| LakeError::Retire { source: Box::new(source) };
+        self.swap(old, rest, "kept", true, operation).await.map_err(retire)
+    }
+
+    async fn swap(
         &mut self,
         old: &[Arc<DataFile>],
         new: Vec<EncodedFile>,
-    ) -> Result<(), LakeError> {
-        let failed = |source: DeltaTableError| LakeError::Merge { source: Box::new(source) };
-        self.table.update_state().await.map_err(failed)?;
+        name: &str,
+        is_change: bool,
+        operation: DeltaOperation,
+    ) -> Result<(), DeltaTableError> {
+        self.table.update_state().await?;
         let mut actions = Vec::with_capacity(old.len() + new.len());
         let next = self.version() + 1;
         for (number, file) in new.into_iter().enumerate() {
-            actions
-                .push(self.put(&format!("merged-{next:020}-{number}"), file, false).await.map_err(failed)?);
+            actions.push(self.put(&format!("{name}-{next:020}-{number}"), file, is_change).await?);
         }
-        actions.extend(old.iter().map(|file| Action::Remove(file.removal())));
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: MERGED_BYTES };
-        let state = self.table.snapshot().map_err(failed)?;
+        actions.extend(old.iter().map(|file| Action::Remove(file.removal(is_change))));
+        let state = self.table.snapshot()?;
         let commit = CommitBuilder::from(CommitProperties::default())
             .with_actions(actions)
             .build(Some(state), self.table.log_store(), operation)
-            .await
-            .map_err(failed)?;
-        sync_log_entry(&self.dir, commit.version()).map_err(io_error).map_err(failed)?;
+            .await?;
+        sync_log_entry(&self.dir, commit.version()).map_err(io_error)?;
         self.table.state = Some(commit.snapshot());
-        self.files = Arc::new(self.list_files().map_err(failed)?);
+        self.files = Arc::new(self.list_files()?);
         for file in old {
             // From now on it is only for searches under way; its age as such counts from here.
             let touched = std::fs::File::options()
@@ -215,7 +231,7 @@ impl EventTable {
                 .open(self.dir.join(&file.path))
                 .and_then(|file| file.set_modified(std::time::SystemTime::now()));
             if let Err(error) = touched {
-                tracing::warn!(%error, file = file.path, "cannot mark a merged file as no longer needed");
+                tracing::warn!(%error, file = file.path, "cannot mark a file as no longer needed");
             }
         }
         Ok(())

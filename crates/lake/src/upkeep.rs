@@ -5,23 +5,20 @@
 //! with whatever else lies in the table's directory unlisted, such as files of a commit that a crash prevented.
 
 pub(crate) mod digests;
+pub(crate) mod merge;
+pub(crate) mod retention;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use datafusion::error::DataFusionError;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-use crate::columns::{FILE_SCHEMA, TABLE_SCHEMA};
-use crate::parquet::{self, EncodedFile};
 use crate::table::DataFile;
 
-/// Merged files are at most about so large: what fits in memory decoded.
-pub(crate) const MERGED_BYTES: i64 = 32 << 20;
+/// Merged files are at most about so large: written whole, they are held in memory encoded.
+pub(crate) const MERGED_BYTES: i64 = 128 << 20;
+/// Files merged at once: each is open with a batch of its rows in memory.
+const MOST_AT_ONCE: usize = 64;
 /// How long files that are no longer listed stay for those who still read them.
 pub(crate) const GRACE: Duration = Duration::from_secs(3600);
 
@@ -41,33 +38,7 @@ pub(crate) fn crowd(files: &[Arc<DataFile>], least: usize) -> Option<Vec<Arc<Dat
         bytes <= limit
     };
     // The two smallest always fit: each is less than half.
-    Some(files.iter().take_while(fits).map(|file| Arc::clone(file)).collect())
-}
-
-/// The rows of `files`, which are of one partition, as one file.
-pub(crate) fn merge(dir: &Path, files: &[Arc<DataFile>]) -> Result<Vec<EncodedFile>, DataFusionError> {
-    let mut batches = Vec::new();
-    for file in files {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(dir.join(&file.path))?)?.build()?;
-        for batch in reader {
-            batches.push(with_partition(&batch?, file)?);
-        }
-    }
-    parquet::encode(&batches)
-}
-
-/// The rows in the table's schema: columns that their release did not have are null.
-fn with_partition(batch: &RecordBatch, file: &DataFile) -> Result<RecordBatch, DataFusionError> {
-    let rows = batch.num_rows();
-    let in_file = FILE_SCHEMA.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-        Some(column) => Arc::clone(column),
-        None => new_null_array(field.data_type(), rows),
-    });
-    let mut columns: Vec<ArrayRef> = in_file.collect();
-    for value in file.partition_values() {
-        columns.push(value.to_array_of_size(rows)?);
-    }
-    Ok(RecordBatch::try_new(Arc::clone(&TABLE_SCHEMA), columns)?)
+    Some(files.iter().take(MOST_AT_ONCE).take_while(fits).map(|file| Arc::clone(file)).collect())
 }
 
 /// Deletes the data files below `dir` that are not listed and have not been touched for [`GRACE`]; how many.

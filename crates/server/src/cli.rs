@@ -3,8 +3,8 @@
 //! Exit codes are a contract (0 clean, 1 findings, 2 some input unreadable, 3 both, 64 usage): [`ExitStatus`] is the
 //! only place that makes them.
 
-mod ledger;
 mod lake;
+mod ledger;
 mod offline;
 mod parse;
 mod parsers;

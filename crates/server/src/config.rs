@@ -2,7 +2,7 @@
 //!
 //! Precedence: default < file < flag, resolved once, here.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use wanglou_detect::Limits;
+use wanglou_lake::{Retention, TooShort};
 use wanglou_model::SourceId;
 
 use crate::rulebook::{ProcessingArgs, RuleSources};
@@ -62,6 +63,12 @@ pub(crate) enum ConfigError {
         "`correlation.memory_mib` and `correlation.groups` must be more than 0: with nothing remembered no correlation rule can find anything"
     )]
     NoWindows,
+    /// Events would not be kept as long as the law asks.
+    #[error("`[retention]`: {0}")]
+    Retention(#[from] TooShort),
+    /// A class of events that is no number.
+    #[error("`[retention.classes]`: `{class}` is no OCSF class: write its class_uid, such as 5001 = 365")]
+    RetentionClass { class: String },
     /// Two watched folders would be one source.
     #[error(
         "two watched folders are named `{name}`: give them different names with `[[folders]] source = …`"
@@ -93,6 +100,7 @@ pub(crate) struct File {
     /// Names of sources that lose nothing when there is more than can be worked off: a quarter of the queue is theirs.
     priority: Vec<String>,
     limits: LimitsFile,
+    retention: RetentionFile,
 }
 
 /// `[correlation]`: how correlation rules count.
@@ -158,6 +166,27 @@ struct LimitsFile {
     /// MiB of the disk that are kept free: with less, nothing more is acknowledged. Default: a twentieth of the disk, at
     /// most 1,024.
     keep_free_mib: Option<u32>,
+}
+
+/// `[retention]`: how long events are kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RetentionFile {
+    /// Days. Default: 190; network logs no less than 184.
+    days: Option<u32>,
+    /// Days of single OCSF classes, by their `class_uid`.
+    classes: BTreeMap<String, u32>,
+}
+
+impl RetentionFile {
+    fn resolve(self) -> Result<Retention, ConfigError> {
+        let class = |(class, days): (String, u32)| match class.parse() {
+            Ok(number) => Ok((number, days)),
+            Err(_) => Err(ConfigError::RetentionClass { class }),
+        };
+        let classes = self.classes.into_iter().map(class).collect::<Result<_, _>>()?;
+        Ok(Retention::new(self.days.unwrap_or(Retention::DEFAULT_DAYS), classes)?)
+    }
 }
 
 /// One address, or a list.
@@ -263,6 +292,8 @@ pub(crate) struct Config {
     pub rules: RuleSources,
     /// How much correlation rules may remember, and how long they wait.
     pub correlation: Limits,
+    /// How long events are kept.
+    pub retention: Retention,
     pub limits: IntakeLimits,
 }
 
@@ -330,6 +361,7 @@ impl Config {
             },
             correlation: file.correlation.limits()?,
             limits: intake_limits(&file.limits, &file.priority),
+            retention: file.retention.resolve()?,
         })
     }
 }
@@ -427,6 +459,7 @@ mod tests {
         assert_eq!((config.syslog_tls.len(), config.flow.len()), (1, 1));
         assert_eq!(config.limits.reserve_bytes, Some(2 << 30));
         assert!(config.limits.priority.contains(&SourceId::new("nginx")));
+        assert_ne!(config.retention, Retention::default());
     }
 
     #[test]
@@ -445,6 +478,14 @@ mod tests {
                 Config::resolve(self::file(&format!("[correlation]\n{wrong}")), flags("/a")).is_err(),
                 "{wrong}"
             );
+        }
+        for (retention, remedy) in [
+            ("days = 90", "第二十三条"),
+            ("classes = { 4001 = 30 }", "第二十三条"),
+            ("classes = { dns = 365 }", "class_uid"),
+        ] {
+            let error = Config::resolve(file(&format!("[retention]\n{retention}")), flags("/a")).unwrap_err();
+            assert!(error.to_string().contains(remedy), "{error}");
         }
         let twice =
             Flags { watch: vec!["/a/log".parse().unwrap(), "/b/log".parse().unwrap()], ..flags("/a") };

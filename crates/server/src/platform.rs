@@ -15,6 +15,7 @@ pub(crate) mod live;
 mod metrics;
 mod overview;
 mod pipeline;
+mod retention;
 pub(crate) mod room;
 pub(crate) mod rules;
 mod snapshot;
@@ -36,7 +37,7 @@ use tokio::task::JoinHandle;
 use wanglou_cases::Grouping;
 use wanglou_detect::{Correlator, Limits};
 use wanglou_ingest::Catalog;
-use wanglou_lake::{Lake, LakeConfig, LakeError, LogPosition};
+use wanglou_lake::{Lake, LakeConfig, LakeError, LogPosition, Retention};
 use wanglou_model::Timestamp;
 
 pub(crate) use overview::{Overview, OverviewError, bucket_nanos, width};
@@ -116,6 +117,8 @@ pub(crate) struct Plan<'p> {
     /// Rules beside the built-in ones, and what changes rules.
     pub rules: RuleSources,
     pub limits: IntakeLimits,
+    /// How long events are kept.
+    pub retention: Retention,
 }
 
 /// The running platform.
@@ -229,6 +232,7 @@ impl Platform {
             tokio::spawn(tick(Arc::clone(&platform))),
             tokio::spawn(sweep(Arc::clone(&platform))),
             tokio::spawn(rules.watch()),
+            tokio::spawn(retention::keep(Arc::clone(&platform), plan.retention)),
         ];
         let sources = sources::open(&platform, plan.sources).await?;
         let counters = sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters)));

@@ -8,6 +8,7 @@ mod audit;
 mod detections;
 pub(crate) mod entity;
 mod findings;
+mod holds;
 mod incidents;
 mod ledger;
 mod migrations;

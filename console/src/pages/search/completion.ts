@@ -38,7 +38,7 @@ export function placeAt(query: string, caret: number): Place | undefined {
 
 /** A value as it stands behind a field's colon, whatever is in it. */
 export function quoted(value: string): string {
-  if (/^[\w.@/+-]+$/.test(value) && !/^(and|or|not)$/i.test(value)) return value
+  if (/^[\p{L}\p{N}_.@/+-]+$/u.test(value) && !/^(and|or|not)$/i.test(value)) return value
   return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }
 

@@ -4,6 +4,7 @@ mod crash;
 mod formats;
 mod language;
 mod model;
+mod openness;
 mod upkeep;
 
 use bytes::Bytes;
@@ -102,9 +103,9 @@ async fn events_are_found_before_during_and_after_their_way_to_the_table() {
     assert_eq!(both.hits[4].json, json_of(&first[0]));
     let stats = lake.stats();
     assert_eq!((stats.table_files, stats.table_events, stats.fresh_events), (1, 3, 2));
-    let one = lake.event(first[1].event.uid).await.unwrap().unwrap();
+    let one = lake.event(first[1].event.uid, None).await.unwrap().unwrap();
     assert_eq!(one.json, json_of(&first[1]));
-    assert!(lake.event(EventUid::from_u128(7)).await.unwrap().is_none());
+    assert!(lake.event(EventUid::from_u128(7), Some(first[0].event.time)).await.unwrap().is_none());
     lake.close().await.unwrap();
     assert!(matches!(lake.append(batch("c", 1)).await, Err(LakeError::Closing)));
     drop(lake);

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use wanglou_model::search::Expression;
 use wanglou_model::{EventUid, Timestamp};
 
 use super::App;
-use super::extract::{Path, Query, TimeRange};
+use super::extract::{self, Path, Query, TimeRange};
 use super::problem::{Kind, Problem, ProblemDocument};
 use super::search::{placed, read_query};
 use crate::platform::{bucket_nanos, width};
@@ -158,19 +158,33 @@ pub(crate) async fn search_events(
 
 /// One event.
 #[utoipa::path(get, path = "/events/{uid}", tag = "events", security(("session" = [])),
-    params(("uid" = String, Path, description = "32 hexadecimal digits")),
+    params(
+        ("uid" = String, Path, description = "32 hexadecimal digits"),
+        ("time" = Option<String>, Query, format = DateTime,
+            description = "When it happened, to the millisecond (RFC 3339), where that is known: it is then found at once"),
+    ),
     responses(
         (status = 200, body = OcsfObject),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn get_event(
     State(app): State<App>,
     Path(uid): Path<String>,
+    Query(asked): Query<EventTime>,
 ) -> Result<Json<OcsfObject>, Problem> {
     let not_found = || Problem::not_found("event", "日志", &uid);
     let id: EventUid = uid.parse().map_err(|_error| not_found())?;
-    let hit = app.platform.lake.event(id).await?.ok_or_else(not_found)?;
+    let time = asked.time.map(|text| extract::parse_time("time", &text)).transpose()?;
+    let hit = app.platform.lake.event(id, time).await?.ok_or_else(not_found)?;
     Ok(Json(OcsfObject(hit.json)))
+}
+
+/// When an event happened.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventTime {
+    time: Option<String>,
 }
 
 /// Counts events over time.

@@ -114,6 +114,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         rules: config.rules,
         correlation: config.correlation,
         limits: config.limits,
+        retention: config.retention,
     };
     let (platform, tasks) = Platform::start(plan).await?;
     let base = base_url(gate.address(), tls.is_some());

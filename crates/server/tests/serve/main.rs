@@ -15,5 +15,6 @@ mod first_day;
 mod harness;
 mod overload;
 mod rules;
+mod search;
 mod sources;
 mod windows;
