@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, QueryError>;
 pub fn parse(query: &str) -> Result<Expression> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(QueryError::new(
-            MAX_QUERY_BYTES..query.len(),
+            query.floor_char_boundary(MAX_QUERY_BYTES)..query.len(),
             format!("a query has at most {MAX_QUERY_BYTES} bytes: leave conditions out"),
             format!("查询最长 {MAX_QUERY_BYTES} 字节，请减少条件"),
         ));
@@ -235,13 +235,14 @@ impl<'q> Parser<'q> {
     fn group(&mut self) -> Result<Expression> {
         let open = self.at;
         self.eat(&['(', '（']);
+        let parenthesis = open..self.at;
         self.skip_space();
         let inner = self.either()?;
         if self.eat(&[')', '）']) {
             return Ok(inner);
         }
         Err(QueryError::new(
-            open..open + 1,
+            parenthesis,
             "this parenthesis is not closed: add `)`, or quote it if it is meant as text",
             "括号未闭合，请补上右括号；如作为文本检索请加引号",
         ))
@@ -320,7 +321,7 @@ impl<'q> Parser<'q> {
             }
             "!=" => Ok(Expression::Not(Box::new(self.value(field, start)?))),
             _ => {
-                let bound = self.end_of_range(|c| c.is_whitespace() || matches!(c, ')' | '）'))?;
+                let bound = self.limit(start)?;
                 Ok(self.compared(field, operator, bound, start))
             }
         }
@@ -336,13 +337,26 @@ impl<'q> Parser<'q> {
         Expression::Field(Condition { field, test, span: start..self.at })
     }
 
+    /// What may stand after `<` and its like.
+    fn limit(&mut self, start: usize) -> Result<String> {
+        let (limit, _) = self.end_of_range(|c| c.is_whitespace() || matches!(c, ')' | '）'))?;
+        if !limit.is_empty() {
+            return Ok(limit);
+        }
+        Err(QueryError::new(
+            start..self.at,
+            "there is nothing to compare with: write a number, an address or a severity",
+            "缺少比较的值，请填写数字、地址或级别",
+        ))
+    }
+
     /// What may stand after `name:`.
     fn value(&mut self, field: Field, start: usize) -> Result<Expression> {
         for operator in [">=", "<=", ">", "<"] {
             if self.rest().starts_with(operator) {
                 self.at += operator.len();
                 self.skip_space();
-                let bound = self.end_of_range(|c| c.is_whitespace() || matches!(c, ')' | '）'))?;
+                let bound = self.limit(start)?;
                 return Ok(self.compared(field, operator, bound, start));
             }
         }
@@ -382,26 +396,26 @@ impl<'q> Parser<'q> {
         let high = self.end_of_range(ends)?;
         self.skip_space();
         let including_high = self.eat(&[']']);
-        if (!including_high && !self.eat(&['}'])) || low.is_empty() || high.is_empty() {
+        if (!including_high && !self.eat(&['}'])) || low.0.is_empty() || high.0.is_empty() {
             return Err(wrong(self.at));
         }
-        let bound = |text: String, including: bool| match (text.as_str(), including) {
-            ("*", _) => Bound::Open,
+        let bound = |(text, is_quoted): (String, bool), including: bool| match (text.as_str(), including) {
+            ("*", _) if !is_quoted => Bound::Open,
             (_, true) => Bound::Including(text),
             (_, false) => Bound::Excluding(text),
         };
         Ok(Test::Between(bound(low, including_low), bound(high, including_high)))
     }
 
-    /// A quoted text, or the characters up to one that ends them.
-    fn end_of_range(&mut self, ends: impl Fn(char) -> bool) -> Result<String> {
+    /// A quoted text, or the characters up to one that ends them; and whether it was quoted.
+    fn end_of_range(&mut self, ends: impl Fn(char) -> bool) -> Result<(String, bool)> {
         if let Some(quoted) = self.quoted()? {
-            return Ok(quoted);
+            return Ok((quoted, true));
         }
         let rest = self.rest();
         let length = rest.find(ends).unwrap_or(rest.len());
         self.at += length;
-        Ok(rest.get(..length).unwrap_or_default().to_owned())
+        Ok((rest.get(..length).unwrap_or_default().to_owned(), false))
     }
 
     fn pattern(&mut self) -> Result<Pattern> {

@@ -35,6 +35,7 @@ fn what_people_guess_is_understood() {
         ("用户：王五 登录失败 错误：超时", "用户:\"王五\" and \"登录失败\" and \"错误：超时\""),
         ("（a or b） “c d”", "(\"a\" or \"b\") and \"c d\""),
         ("cmd:foo(bar)x (a:b(c))", "cmd:\"foo(bar)x\" and a:\"b(c)\""),
+        ("x:[\"*\" TO *]", "x:[\"*\" TO *]"),
         ("hash:* user!=root", "hash:* and not user:\"root\""),
         ("a && b || c", "(\"a\" and \"b\") or \"c\""),
     ] {
@@ -46,6 +47,7 @@ fn what_people_guess_is_understood() {
 fn mistakes_are_shown_with_place_and_remedy() {
     let queries = [
         "and a",
+        "（a",
         "a or",
         "a and or b",
         "(a",
@@ -56,6 +58,7 @@ fn mistakes_are_shown_with_place_and_remedy() {
         "\"a",
         "\"\"",
         "code:[1 2]",
+        "code:<\"\"",
         "code:[1 TO 2",
         "not",
         "'x\\'",
@@ -174,7 +177,7 @@ proptest! {
             Ok(expression) => prop_assert_eq!(parse(&expression.to_string()), Ok(expression)),
             Err(error) => {
                 prop_assert!(error.span.start <= error.span.end && error.span.end <= query.len());
-                prop_assert!(query.is_char_boundary(error.span.start));
+                prop_assert!(query.is_char_boundary(error.span.start) && query.is_char_boundary(error.span.end));
             }
         }
     }
