@@ -1,9 +1,11 @@
-//! Measures the detection engine beside its peers and floors, in one process: `wanglou-bench detect CORPORA`.
+//! Measures the detection engine beside its peers and floors, in one process: `wanglou-bench detect CORPORA`,
+//! `wanglou-bench correlate`.
 //!
 //! Everything is CPU time of the measuring thread, each figure the median of several runs, the runs of both sides
 //! taken in turn so that what disturbs one disturbs the other. Rows go to standard output as JSON, one a line; what
 //! findings differ in, to standard error. `cargo xtask bench detect` runs this and prints the rows.
 
+mod correlate;
 mod data;
 mod measure;
 mod peer;
@@ -17,8 +19,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["detect", corpora] => rows::print_all(Path::new(corpora)),
+        ["correlate"] => correlate::print_all(),
         ["load", corpora] => rows::print_load(Path::new(corpora)),
         ["spin", corpora, rounds] => rows::spin(Path::new(corpora), rounds.parse()?),
-        _ => bail!("usage: wanglou-bench detect CORPORA"),
+        _ => bail!("usage: wanglou-bench detect CORPORA | wanglou-bench correlate"),
     }
 }

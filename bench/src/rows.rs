@@ -22,7 +22,7 @@ const MIX: usize = 20_000;
 /// Hayabusa 4.0.0 over EVTX, whole process, events per CPU-second: measured once, elsewhere.
 const HAYABUSA: f64 = 1_200.0;
 
-fn row(name: &str, value: f64, unit: &str, baseline: f64) {
+pub fn row(name: &str, value: f64, unit: &str, baseline: f64) {
     println!(
         "{}",
         json!({"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": value / baseline})
@@ -36,7 +36,7 @@ fn rule_files(corpora: &Path) -> Result<Vec<RuleFile>> {
     Ok(files)
 }
 
-fn taxonomy() -> Result<Taxonomy> {
+pub fn taxonomy() -> Result<Taxonomy> {
     let mut tables = Vec::new();
     for entry in std::fs::read_dir(data::root().join("content/taxonomy"))? {
         let path = entry?.path();
@@ -51,7 +51,7 @@ fn compiled(files: &[RuleFile]) -> Result<Compilation> {
 }
 
 /// One line into a record, as the product's own path for lines does it.
-fn decode(catalog: &Catalog, limits: &ReadLimits, line: &str, record: &mut Record) {
+pub fn decode(catalog: &Catalog, limits: &ReadLimits, line: &str, record: &mut Record) {
     record.fields.clear();
     if decode_json::decode(line, limits, &mut record.fields).is_ok() {
         record.format = identify::json_format(&record.fields);

