@@ -67,7 +67,7 @@ fn feed(correlator: &mut Correlator, from: u64, count: u64) {
         correlator.observe(hits, &record, &event, None, &mut found);
     }
     for finding in found {
-        finding.to_json();
+        assert!(finding.to_json().is_object());
     }
 }
 
