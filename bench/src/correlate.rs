@@ -17,11 +17,13 @@ use wanglou_model::{Event, EventUid, Format, Record, SourceId, TenantId, Timesta
 use crate::measure::{memory, seconds};
 use crate::{data, rows};
 
-const EVENTS: u64 = 1_000_000;
+const MILLION: u64 = 1_000_000;
+/// Events of a row, where it has not more values or groups.
+const EVENTS: u64 = 200_000;
 /// Events are made in chunks of so many.
-const CHUNK: u64 = 1_000;
+const CHUNK: u64 = 100;
 /// The peer is given so many seconds for each row, or all events.
-const PEER_SECONDS: f64 = 4.0;
+const PEER_SECONDS: f64 = 3.0;
 /// Memory that a million groups may take, in MiB.
 const GROUPS_MIB: f64 = 300.0;
 
@@ -32,6 +34,12 @@ struct Stream {
     values: u64,
     /// Different addresses.
     groups: u64,
+}
+
+impl Stream {
+    fn events(self) -> u64 {
+        EVENTS.max(self.values).max(self.groups)
+    }
 }
 
 pub fn print_all() -> Result<()> {
@@ -70,7 +78,7 @@ pub fn print_all() -> Result<()> {
 fn compared(name: &str, terms: &str, stream: Stream) -> Result<()> {
     let engine = ours(terms)?;
     let mut correlator = Correlator::new(Arc::clone(&engine));
-    let rate = run(&engine, &mut correlator, stream, EVENTS)?;
+    let rate = run(&engine, &mut correlator, stream, stream.events())?;
     rows::row(name, rate, "events/CPU-second (rsigma-eval 0.23 as baseline)", run_peer(terms, stream)?);
     Ok(())
 }
@@ -79,11 +87,11 @@ fn memory_of_groups() -> Result<()> {
     let engine = ours("type: event_count, group-by: [IpAddress], timespan: 1d, condition: {gte: 10}")?;
     let before = memory("VmRSS");
     let mut correlator = Correlator::new(Arc::clone(&engine));
-    run(&engine, &mut correlator, Stream { values: 10, groups: EVENTS }, EVENTS)?;
+    run(&engine, &mut correlator, Stream { values: 10, groups: MILLION }, MILLION)?;
     let after = memory("VmRSS");
     let stats = correlator.stats();
     #[expect(clippy::cast_precision_loss, reason = "a count of millions")]
-    rows::row("groups remembered of a million", stats.groups as f64, "groups (all as baseline)", EVENTS as f64);
+    rows::row("groups remembered of a million", stats.groups as f64, "groups (all as baseline)", MILLION as f64);
     rows::row("their memory, resident", after - before, "MiB (limit as baseline)", GROUPS_MIB);
     let mut bytes = Vec::new();
     let spent = seconds(|| bytes = correlator.snapshot());
@@ -184,7 +192,7 @@ fn run_peer(terms: &str, stream: Stream) -> Result<f64> {
     engine.add_collection(&parsed).map_err(|error| anyhow!("{error}"))?;
     ensure!(engine.correlation_rule_count() == 1, "rsigma did not take the correlation");
     let (mut spent, mut events) = (0.0, 0_u64);
-    while events < EVENTS && spent < PEER_SECONDS {
+    while events < stream.events() && spent < PEER_SECONDS {
         let made: Vec<Json> = (events..events + CHUNK).map(|number| event(number, stream)).collect();
         spent += seconds(|| {
             for (number, json) in (events..).zip(&made) {
