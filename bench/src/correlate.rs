@@ -43,14 +43,19 @@ impl Stream {
 }
 
 pub fn print_all() -> Result<()> {
-    memory_of_groups()?;
     let few = Stream { values: 10, groups: 1_000 };
     for (name, terms) in [
         ("event_count", "type: event_count, group-by: [IpAddress], timespan: 10s, condition: {gte: 100}"),
         ("temporal", "type: temporal, group-by: [IpAddress], timespan: 10s"),
         ("temporal_ordered", "type: temporal_ordered, group-by: [IpAddress], timespan: 10s"),
-        ("value_sum", "type: value_sum, group-by: [IpAddress], timespan: 10s, condition: {field: IpPort, gte: 100000000}"),
-        ("value_avg", "type: value_avg, group-by: [IpAddress], timespan: 10s, condition: {field: IpPort, gte: 100000}"),
+        (
+            "value_sum",
+            "type: value_sum, group-by: [IpAddress], timespan: 10s, condition: {field: IpPort, gte: 100000000}",
+        ),
+        (
+            "value_avg",
+            "type: value_avg, group-by: [IpAddress], timespan: 10s, condition: {field: IpPort, gte: 100000}",
+        ),
         (
             "value_percentile",
             "type: value_percentile, group-by: [IpAddress], timespan: 10s, condition: {field: IpPort, percentile: 95, gte: 100000}",
@@ -83,7 +88,8 @@ fn compared(name: &str, terms: &str, stream: Stream) -> Result<()> {
     Ok(())
 }
 
-fn memory_of_groups() -> Result<()> {
+/// In a process of its own, so that nothing else has used its memory.
+pub fn print_groups() -> Result<()> {
     let engine = ours("type: event_count, group-by: [IpAddress], timespan: 1d, condition: {gte: 10}")?;
     let before = memory("VmRSS");
     let mut correlator = Correlator::new(Arc::clone(&engine));
@@ -91,7 +97,12 @@ fn memory_of_groups() -> Result<()> {
     let after = memory("VmRSS");
     let stats = correlator.stats();
     #[expect(clippy::cast_precision_loss, reason = "a count of millions")]
-    rows::row("groups remembered of a million", stats.groups as f64, "groups (all as baseline)", MILLION as f64);
+    rows::row(
+        "groups remembered of a million",
+        stats.groups as f64,
+        "groups (all as baseline)",
+        MILLION as f64,
+    );
     rows::row("their memory, resident", after - before, "MiB (limit as baseline)", GROUPS_MIB);
     let mut bytes = Vec::new();
     let spent = seconds(|| bytes = correlator.snapshot());
@@ -99,7 +110,8 @@ fn memory_of_groups() -> Result<()> {
     let mib = f64::from(u32::try_from(bytes.len() >> 10)?) / 1024.0;
     rows::row("their snapshot, size", mib, "MiB (limit as baseline)", GROUPS_MIB);
     let mut restored = None;
-    let spent = seconds(|| restored = Correlator::restore(Arc::clone(&engine), Limits::default(), &bytes).ok());
+    let spent =
+        seconds(|| restored = Correlator::restore(Arc::clone(&engine), Limits::default(), &bytes).ok());
     let again = restored.map(|restored| restored.stats().groups);
     ensure!(again == Some(stats.groups), "the snapshot is not what was written: {again:?}");
     rows::row("their snapshot, read", spent, "CPU-seconds (a second as baseline)", 1.0);
@@ -172,7 +184,9 @@ fn context(number: u64) -> EventContext {
     EventContext {
         uid: EventUid::at(&source, &number.to_le_bytes()),
         source,
-        arrival: Timestamp::from_nanos(second(number) * 1_000_000_000 + (number % 1_000).cast_signed() * 1_000_000),
+        arrival: Timestamp::from_nanos(
+            second(number) * 1_000_000_000 + (number % 1_000).cast_signed() * 1_000_000,
+        ),
         tenant: TenantId::default(),
         zone: jiff::tz::TimeZone::UTC,
     }

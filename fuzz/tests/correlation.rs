@@ -26,10 +26,14 @@ const LIMITS: Limits =
 
 static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| {
     let base = |name: &str| {
-        format!("title: {name}\nname: {name}\nlogsource: {{product: test}}\ndetection: {{s: {{kind: {name}}}, condition: s}}\n---\n")
+        format!(
+            "title: {name}\nname: {name}\nlogsource: {{product: test}}\ndetection: {{s: {{kind: {name}}}, condition: s}}\n---\n"
+        )
     };
     let correlation = |(kind, condition): &(&str, &str)| {
-        format!("title: {kind}\nid: {kind}\ncorrelation: {{type: {kind}, rules: [a, b, c], group-by: [g], timespan: 20s, {condition}}}\n---\n")
+        format!(
+            "title: {kind}\nid: {kind}\ncorrelation: {{type: {kind}, rules: [a, b, c], group-by: [g], timespan: 20s, {condition}}}\n---\n"
+        )
     };
     let text = [base("a"), base("b"), base("c"), TYPES.iter().map(correlation).collect()].concat();
     let compilation = compile(&[RuleFile { path: "fuzz.yml".into(), text }], &Taxonomy::default());
@@ -96,15 +100,20 @@ fn windows() {
         bless();
     }
     let seeds = seeds("windows");
-    let groups: Vec<u64> =
-        seeds.iter().map(|seed| restored(&seal(seed)).expect("a seed of this format").stats().groups).collect();
+    let groups: Vec<u64> = seeds
+        .iter()
+        .map(|seed| restored(&seal(seed)).expect("a seed of this format").stats().groups)
+        .collect();
     assert!(groups.iter().any(|groups| *groups >= TYPES.len() as u64), "BLESS=1 makes seeds of these rules");
     let check = |input: &[u8]| {
         let Some(mut correlator) = restored(&seal(input)) else { return };
         // What was read can be written and is then the same; counting goes on.
         let again = restored(&correlator.snapshot()).expect("our own snapshot");
         let (ours, theirs) = (correlator.stats(), again.stats());
-        assert_eq!((ours.groups, ours.waiting, ours.evicted), (theirs.groups, theirs.waiting, theirs.evicted));
+        assert_eq!(
+            (ours.groups, ours.waiting, ours.evicted),
+            (theirs.groups, theirs.waiting, theirs.evicted)
+        );
         feed(&mut correlator, 200, 60);
         correlator.finish(&mut Vec::new());
         assert!(correlator.stats().groups <= LIMITS.groups as u64 * TYPES.len() as u64);

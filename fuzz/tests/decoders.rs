@@ -170,7 +170,11 @@ fn frames(input: &[u8]) {
     let accounted = decoder.account(&frames);
     let counted = frames.iter().filter(|frame| !is_blank(frame)).count() as u64;
     let in_records: u64 = accounted.records.iter().map(|record| record.lines).sum();
-    assert_eq!(in_records + accounted.rejected.len() as u64 + accounted.headers, counted, "a line is unaccounted for");
+    assert_eq!(
+        in_records + accounted.rejected.len() as u64 + accounted.headers,
+        counted,
+        "a line is unaccounted for"
+    );
 }
 
 /// The OCSF view of any record is whole and is JSON.

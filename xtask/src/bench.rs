@@ -47,7 +47,7 @@ enum Name {
 }
 
 /// One measured figure.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Row {
     name: String,
     value: f64,
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Scan => scan(&args.profile)?,
         Name::Detect => detect()?,
         Name::Ingest => ingest::measure(&args.profile, args.seconds)?,
-        Name::Correlate => peers(&["correlate"])?,
+        Name::Correlate => [peers(&["groups"])?, peers(&["correlate"])?].concat(),
     };
     for row in &rows {
         say(&format!(
