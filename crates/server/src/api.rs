@@ -94,6 +94,7 @@ pub(crate) fn router(app: &App) -> Router {
     .route(&format!("{PREFIX}/openapi.json"), get(openapi))
     .merge(compat::elastic::routes())
     .merge(compat::splunk::routes())
+    .merge(compat::otlp::routes())
     .fallback(console::file)
     .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
     .layer(CompressionLayer::new().compress_when(compressible))

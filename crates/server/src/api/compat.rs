@@ -1,7 +1,8 @@
-//! Interfaces of other platforms, so that shippers point at this one unchanged: Elasticsearch's `_bulk` and Splunk's
-//! HTTP event collector. They are those platforms' contracts, not ours: not in the OpenAPI document.
+//! Interfaces of other platforms, so that shippers point at this one unchanged: Elasticsearch's `_bulk`, Splunk's HTTP
+//! event collector, OpenTelemetry's exporters. They are those platforms' contracts, not ours: not in the OpenAPI document.
 
 pub(super) mod elastic;
+pub(super) mod otlp;
 pub(super) mod splunk;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ mod crash;
 mod door;
 mod first_day;
 mod harness;
+mod otlp;
 mod overload;
 mod rules;
 mod search;
