@@ -156,7 +156,7 @@ export const en: Messages = {
     active: 'active',
     silent: 'silent',
     never: 'nothing received',
-    kind: { http: 'HTTP', syslog_udp: 'Syslog UDP', syslog_tcp: 'Syslog TCP', syslog_tls: 'Syslog TLS', flow: 'NetFlow / IPFIX / sFlow', folder: 'Watched folder' },
+    kind: { http: 'HTTP', syslog_udp: 'Syslog UDP', syslog_tcp: 'Syslog TCP', syslog_tls: 'Syslog TLS', flow: 'NetFlow / IPFIX / sFlow', unix_socket: 'Unix socket', folder: 'Watched folder' },
   },
   alerts: {
     time: 'Time',

@@ -154,7 +154,7 @@ export const zhCN = {
     active: '在线',
     silent: '静默',
     never: '未收到过日志',
-    kind: { http: 'HTTP 接口', syslog_udp: 'Syslog UDP', syslog_tcp: 'Syslog TCP', syslog_tls: 'Syslog 加密', flow: '网络流量', folder: '监视目录' },
+    kind: { http: 'HTTP 接口', syslog_udp: 'Syslog UDP', syslog_tcp: 'Syslog TCP', syslog_tls: 'Syslog 加密', flow: '网络流量', unix_socket: '本机套接字', folder: '监视目录' },
   },
   alerts: {
     time: '时间',

@@ -5,6 +5,7 @@
 //! datagrams pile up in the kernel's buffer until it drops them, which [`Counters`] show. Every source ends when its
 //! `shutdown` turns true or the channel's other end is gone, after it has handed on what it holds.
 
+mod connection;
 mod counters;
 mod datagrams;
 mod flow_udp;
@@ -12,6 +13,7 @@ mod framing;
 mod kernel_drops;
 mod syslog_tcp;
 mod syslog_udp;
+mod unix_lines;
 mod watched_folder;
 
 use bytes::Bytes;
@@ -23,6 +25,7 @@ pub use flow_udp::{FlowUdp, FlowUdpConfig};
 pub use framing::{Framed, Framer};
 pub use syslog_tcp::{SyslogTcp, SyslogTcpConfig};
 pub use syslog_udp::{SyslogUdp, SyslogUdpConfig};
+pub use unix_lines::{UnixLines, UnixLinesConfig};
 pub use watched_folder::{ReadFrom, WatchedFolder, WatchedFolderConfig};
 
 /// Frames that arrived together and are acknowledged together.

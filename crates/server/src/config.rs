@@ -90,6 +90,8 @@ pub(crate) struct File {
     syslog: SyslogFile,
     flow: FlowFile,
     folders: Vec<FolderFile>,
+    /// Unix sockets to which programs of this machine write lines, such as Suricata.
+    sockets: Vec<FolderFile>,
     /// Sigma rules beside the built-in ones: folders, files or zips. They are read again when they change.
     rules: Vec<PathBuf>,
     /// pySigma processing pipelines that change all rules, in order of their priority.
@@ -212,13 +214,13 @@ impl From<OneOrMany> for Vec<SocketAddr> {
     }
 }
 
-/// `[[folders]]`: a folder whose files are followed.
+/// `[[folders]]`: a folder whose files are followed. `[[sockets]]` are written the same way.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FolderFile {
-    /// The folder.
+    /// The folder, or the socket to make.
     path: PathBuf,
-    /// Name of the source. Default: `folder:` and the folder's own name.
+    /// Name of the source. Default: `folder:` or `socket:` and its own name.
     source: Option<String>,
 }
 
@@ -233,6 +235,7 @@ pub(crate) struct Flags {
     pub syslog_tls: Vec<SocketAddr>,
     pub flow: Vec<SocketAddr>,
     pub watch: Vec<WatchFlag>,
+    pub socket: Vec<WatchFlag>,
     pub rules: RuleSources,
 }
 
@@ -288,6 +291,8 @@ pub(crate) struct Config {
     pub client_authority: Option<PathBuf>,
     pub flow: Vec<SocketAddr>,
     pub folders: Vec<Folder>,
+    /// Unix sockets, named as folders are.
+    pub sockets: Vec<Folder>,
     /// Rules beside the built-in ones, and what changes rules.
     pub rules: RuleSources,
     /// How much correlation rules may remember, and how long they wait.
@@ -338,9 +343,10 @@ impl Config {
         let zone_name = file.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
         let zone = TimeZone::get(zone_name)
             .map_err(|_error| ConfigError::TimeZone { name: zone_name.to_owned() })?;
-        let watched =
-            flags.watch.into_iter().map(|WatchFlag { name, path }| FolderFile { path, source: name });
-        let folders = file.folders.into_iter().chain(watched).map(Folder::from).collect();
+        let named = |kind, files: Vec<FolderFile>, flags: Vec<WatchFlag>| {
+            let flags = flags.into_iter().map(|WatchFlag { name, path }| FolderFile { path, source: name });
+            unique(files.into_iter().chain(flags).map(|file| Folder::of(kind, file)).collect())
+        };
         Ok(Self {
             data_dir: flags.data_dir.or(file.data_dir).ok_or(ConfigError::NoDataDir)?,
             listen,
@@ -351,7 +357,8 @@ impl Config {
             syslog_tls: [file.syslog.tls.into(), flags.syslog_tls].concat(),
             client_authority: file.syslog.client_authority,
             flow: [file.flow.udp.into(), flags.flow].concat(),
-            folders: unique(folders)?,
+            folders: named("folder", file.folders, flags.watch)?,
+            sockets: named("socket", file.sockets, flags.socket)?,
             rules: RuleSources {
                 paths: [file.rules, flags.rules.paths].concat(),
                 processing: ProcessingArgs {
@@ -380,10 +387,10 @@ impl CorrelationFile {
     }
 }
 
-impl From<FolderFile> for Folder {
-    fn from(folder: FolderFile) -> Self {
-        let own = folder.path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
-        Self { name: folder.source.unwrap_or_else(|| format!("folder:{own}")), path: folder.path }
+impl Folder {
+    fn of(kind: &str, file: FolderFile) -> Self {
+        let own = file.path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
+        Self { name: file.source.unwrap_or_else(|| format!("{kind}:{own}")), path: file.path }
     }
 }
 
@@ -457,6 +464,7 @@ mod tests {
         let written = Config::resolve(file("data_dir = '/a'"), Flags::default()).unwrap().correlation;
         assert_eq!(config.correlation, written, "the file shows the defaults");
         assert_eq!((config.syslog_tls.len(), config.flow.len()), (1, 1));
+        assert_eq!(config.sockets[0].name, "suricata");
         assert_eq!(config.limits.reserve_bytes, Some(2 << 30));
         assert!(config.limits.priority.contains(&SourceId::new("nginx")));
         assert_ne!(config.retention, Retention::default());

@@ -5,18 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, rustls};
 use wanglou_model::SourceId;
 
-use super::{Counters, Delivery, DropReason, Framed, Framer, stopped};
+use super::connection::Connection;
+use super::{Counters, Delivery, DropReason, Framer, stopped};
 
-/// Bytes read at once, and so about what one delivery holds.
-const READ_BYTES: usize = 64 << 10;
 /// How long to wait after the kernel refused to accept (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -170,14 +167,6 @@ impl SyslogTcp {
     }
 }
 
-struct Connection {
-    source: SourceId,
-    framer: Framer,
-    idle: Duration,
-    counters: Arc<Counters>,
-    out: mpsc::Sender<Delivery>,
-}
-
 impl Connection {
     /// Receives once the sender has shown, in time, that it may.
     async fn shake_hands(
@@ -198,47 +187,5 @@ impl Connection {
         };
         self.counters.add_dropped(DropReason::Handshake, 1);
         tracing::warn!(source = %self.source, %peer, error, "a TLS handshake failed");
-    }
-
-    async fn receive(mut self, mut stream: impl AsyncRead + Unpin, mut shutdown: watch::Receiver<bool>) {
-        let mut buffer = BytesMut::new();
-        loop {
-            buffer.reserve(READ_BYTES);
-            let read = tokio::select! {
-                read = tokio::time::timeout(self.idle, stream.read_buf(&mut buffer)) => read,
-                () = stopped(&mut shutdown) => break,
-            };
-            match read {
-                Ok(Ok(0) | Err(_)) | Err(_) => break,
-                Ok(Ok(_)) => {}
-            }
-            if !self.deliver(&mut buffer, Vec::new()).await {
-                return;
-            }
-        }
-        let last = match self.framer.finish(&mut buffer) {
-            Ok(last) => last.into_iter().collect(),
-            Err(_) => {
-                self.counters.add_dropped(DropReason::Truncated, 1);
-                Vec::new()
-            }
-        };
-        self.deliver(&mut buffer, last).await;
-    }
-
-    /// Hands on the whole frames in `buffer` after `frames`. `false` when nobody takes them any more.
-    async fn deliver(&mut self, buffer: &mut BytesMut, mut frames: Vec<Bytes>) -> bool {
-        while let Some(framed) = self.framer.next(buffer) {
-            match framed {
-                Framed::Frame(frame) => frames.push(frame),
-                Framed::TooLong => self.counters.add_dropped(DropReason::TooLong, 1),
-            }
-        }
-        if frames.is_empty() {
-            return true;
-        }
-        self.counters.add_received(frames.len() as u64, frames.iter().map(Bytes::len).sum::<usize>() as u64);
-        let delivery = Delivery { source: self.source.clone(), frames, file: None };
-        self.out.send(delivery).await.is_ok()
     }
 }

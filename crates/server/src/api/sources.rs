@@ -24,7 +24,7 @@ const MAX_DEAD_LETTERS: u32 = 1_000;
 pub(crate) struct SourceInfo {
     /// Its name, also the `source` of its events.
     pub name: String,
-    /// `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow` or `folder`.
+    /// `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow`, `unix-socket` or `folder`.
     pub kind: String,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]

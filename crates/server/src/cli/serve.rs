@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Follows the files of this folder, as a source of this name [default name: folder:DIR] (repeatable)
     #[arg(long, value_name = "[NAME=]DIR")]
     watch: Vec<WatchFlag>,
+    /// Makes a Unix socket here and takes lines from it, such as Suricata's [default name: socket:FILE] (repeatable)
+    #[arg(long, value_name = "[NAME=]PATH")]
+    socket: Vec<WatchFlag>,
     /// Sigma rules beside the built-in ones: a folder, file or zip; read again when they change, or on SIGHUP (repeatable)
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
@@ -71,6 +74,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             syslog_tls: args.syslog_tls,
             flow: args.flow,
             watch: args.watch,
+            socket: args.socket,
             rules: RuleSources { paths: args.rules, processing: args.processing },
         },
     )?;
@@ -106,6 +110,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         flow: config.flow,
         templates_dir: data_dir.join("flow-templates"),
         folders: config.folders,
+        sockets: config.sockets,
     };
     let plan = Plan {
         data_dir,

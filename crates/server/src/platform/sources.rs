@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wanglou_ingest::source::{
     Checkpoints, Counters, Delivery, FlowUdp, FlowUdpConfig, SyslogTcp, SyslogTcpConfig, SyslogUdp,
-    SyslogUdpConfig, WatchedFolder, WatchedFolderConfig,
+    SyslogUdpConfig, UnixLines, UnixLinesConfig, WatchedFolder, WatchedFolderConfig,
 };
 use wanglou_lake::{Batch, Lake, Origin};
 use wanglou_model::{SourceId, Timestamp};
@@ -58,6 +58,8 @@ pub(crate) struct SourcePlan {
     /// Where flow sources keep their templates.
     pub templates_dir: PathBuf,
     pub folders: Vec<Folder>,
+    /// Unix sockets.
+    pub sockets: Vec<Folder>,
 }
 
 /// An open source.
@@ -103,6 +105,16 @@ pub(crate) async fn open(platform: &Platform, plan: SourcePlan) -> Result<Vec<Op
     }
     for (name, address) in named("flow", &plan.flow) {
         opened.push(open_flow(platform, name, address, &plan.templates_dir).await?);
+    }
+    for Folder { name, path } in plan.sockets {
+        let (name, what) = (SourceId::new(&name), path.display().to_string());
+        register(platform, &name, "unix-socket").await?;
+        let source = UnixLines::bind(UnixLinesConfig::new(name.clone(), path))
+            .map_err(|source| open_error(&name, &what, source))?;
+        let (counters, (sender, task)) = (source.counters(), pump(platform));
+        let stop = platform.stop_signal();
+        tokio::spawn(end(name.clone(), async move { source.run(sender, stop).await }));
+        opened.push(OpenSource { name, what, counters, task });
     }
     for Folder { name, path } in plan.folders {
         let (name, what) = (SourceId::new(&name), path.display().to_string());

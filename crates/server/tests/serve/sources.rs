@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 
 use crate::harness::Server;
 
@@ -71,4 +73,32 @@ fn a_watched_folder_neither_loses_nor_repeats_over_a_restart() {
     let mut expected: Vec<String> = (0..25).map(|n| format!("{{\"n\":{n}}}")).collect();
     expected.sort();
     assert_eq!(texts, expected);
+}
+
+#[test]
+fn lines_over_a_unix_socket_as_suricata_writes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, socket) = (dir.path().join("data"), dir.path().join("eve.sock"));
+    let argument = format!("suricata={}", socket.display());
+    let send = |first: u32| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        for n in first..first + 100 {
+            let line = format!(
+                "{{\"timestamp\":\"2026-11-22T08:00:00.000000+0000\",\"event_type\":\"dns\",\"flow_id\":{n},\"src_ip\":\"10.0.0.1\",\"dest_ip\":\"10.0.0.2\"}}\n"
+            );
+            stream.write_all(line.as_bytes()).unwrap();
+        }
+    };
+    let server = Server::start_set_up(&data, &["--socket", &argument]);
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
+    send(0);
+    assert_eq!(server.settled("suricata", 100)["stored"], 100);
+    server.kill();
+    assert!(socket.exists(), "a killed platform leaves its socket behind");
+    let mut server = Server::start(&data, &["--socket", &argument]);
+    server.log_on();
+    send(100);
+    assert_eq!(server.settled("suricata", 200)["stored"], 200);
+    server.terminate();
+    assert!(!socket.exists(), "one that stops takes it away");
 }
