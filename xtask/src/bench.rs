@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Build profile to measure
     #[arg(long, default_value = "up")]
     profile: String,
+    /// Of `ingest`: measure this `wanglou` instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
     /// Of `ingest`: how long to send as fast as possible
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -60,7 +63,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = match args.name {
         Name::Scan => scan(&args.profile)?,
         Name::Detect => detect()?,
-        Name::Ingest => ingest::measure(&args.profile, args.seconds)?,
+        Name::Ingest => {
+            let built = || up::build(&args.profile);
+            ingest::measure(&args.binary.clone().map_or_else(built, Ok)?, args.seconds)?
+        }
         Name::Correlate => [peers(&["groups"])?, peers(&["correlate"])?].concat(),
     };
     for row in &rows {

@@ -36,10 +36,9 @@ const PROBES: usize = 100;
 const PROBE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Measures.
-pub(super) fn measure(profile: &str, seconds: u64) -> Result<Vec<Row>> {
-    let wanglou = up::build(profile)?;
+pub(super) fn measure(wanglou: &Path, seconds: u64) -> Result<Vec<Row>> {
     let home = tempfile::tempdir()?;
-    let platform = Bench::start(&wanglou, home.path())?;
+    let platform = Bench::start(wanglou, home.path())?;
     let span = Duration::from_secs(seconds);
     let full = step("as fast as it takes it", || platform.load(span, None))?;
     let rate = full.lines_per_second();
