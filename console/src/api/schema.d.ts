@@ -1324,7 +1324,7 @@ export interface components {
              * @description When it was created.
              */
             created: string;
-            /** @description `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow` or `folder`. */
+            /** @description `http`, `syslog-udp`, `syslog-tcp`, `syslog-tls`, `flow`, `unix-socket` or `folder`. */
             kind: string;
             /**
              * Format: date-time

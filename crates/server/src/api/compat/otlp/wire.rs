@@ -84,6 +84,7 @@ pub(super) mod any_value {
 
     #[derive(Clone, PartialEq, Oneof, Deserialize)]
     #[serde(rename_all = "camelCase")]
+    #[expect(clippy::enum_variant_names, reason = "the protocol's names, which its JSON form shows")]
     pub(in super::super) enum Value {
         #[prost(string, tag = "1")]
         StringValue(String),
