@@ -22,6 +22,7 @@ fn main() -> Result<()> {
         ["correlate"] => correlate::print_all(),
         ["groups"] => correlate::print_groups(),
         ["load", corpora] => rows::print_load(Path::new(corpora)),
+        ["scan", corpora, rounds] => rows::scan(Path::new(corpora), rounds.parse()?),
         ["spin", corpora, rounds] => rows::spin(Path::new(corpora), rounds.parse()?),
         _ => bail!("usage: wanglou-bench detect CORPORA | wanglou-bench correlate | wanglou-bench groups"),
     }

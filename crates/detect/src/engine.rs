@@ -15,14 +15,17 @@
 
 mod column;
 mod compile;
+mod ends;
 mod evaluate;
+mod everyday;
 pub(crate) mod explain;
 mod grams;
-mod ladder;
+mod item;
 mod mapping;
 mod plan;
 mod program;
 mod router;
+mod sieve;
 mod test;
 pub(crate) mod verdict;
 mod witness;
@@ -169,7 +172,7 @@ impl Engine {
             place,
             product: event.product.id.clone(),
             matches: self.explain(index, record),
-            artifacts: Evidence::artifacts_of(&event.to_json(None)),
+            artifacts: Evidence::artifacts_of(event),
         }
     }
 

@@ -1,11 +1,15 @@
 //! The products that records come from, and how to recognise them: `content/products.yaml`, which explains its form.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use wanglou_model::{FieldMap, Format, PathId, Product, Record, UNKNOWN_PRODUCT};
+use wanglou_model::{
+    FieldMap, Format, Kinds, PathId, Product, Record, UNKNOWN_PRODUCT, Watch, Watched,
+};
 
 use crate::Parsers;
 
@@ -13,8 +17,9 @@ use crate::Parsers;
 #[derive(Debug, Default)]
 pub struct Catalog {
     products: BTreeMap<String, Arc<Product>>,
-    /// For each format, in the table's order.
-    recognitions: FxHashMap<Format, Vec<(Recognition, Arc<Product>)>>,
+    recognitions: FxHashMap<Format, Shelf>,
+    /// No other table in this process has it.
+    serial: u64,
     parsers: Parsers,
 }
 
@@ -49,7 +54,8 @@ impl Catalog {
     pub fn from_yaml(text: &str) -> Result<Self, CatalogError> {
         let table: Table =
             serde_saphyr::from_str(text).map_err(|error| CatalogError::Yaml(error.to_string()))?;
-        let mut catalog = Self::default();
+        static TABLES: AtomicU64 = AtomicU64::new(1);
+        let mut catalog = Self { serial: TABLES.fetch_add(1, Ordering::Relaxed), ..Self::default() };
         for row in table.products {
             let product = Arc::new(Product { id: row.id.clone(), vendor: row.vendor, name: row.name });
             if catalog.products.insert(row.id.clone(), Arc::clone(&product)).is_some() {
@@ -64,7 +70,7 @@ impl Catalog {
                 let recognition = Recognition::new(&way, &table.fields);
                 for format in &row.formats {
                     let known = catalog.recognitions.entry(*format).or_default();
-                    known.push((recognition.clone(), Arc::clone(&product)));
+                    known.add(recognition.clone(), &product);
                 }
             }
         }
@@ -92,10 +98,39 @@ impl Catalog {
     /// The product that a record comes from.
     #[must_use]
     pub fn recognise(&self, record: &Record) -> Arc<Product> {
-        self.recognitions
-            .get(&record.format)
-            .and_then(|known| known.iter().find(|(recognition, _)| recognition.fits(&record.fields)))
-            .map_or_else(|| Arc::clone(&UNKNOWN_PRODUCT), |(_, product)| Arc::clone(product))
+        let Some(shelf) = self.recognitions.get(&record.format) else { return Arc::clone(&UNKNOWN_PRODUCT) };
+        let describe = |kind: &mut Vec<u8>| {
+            kind.extend_from_slice(&self.serial.to_le_bytes());
+            kind.extend_from_slice(record.format.name().as_bytes());
+            kind.push(0);
+            shelf.watched.describe(&record.fields, kind);
+        };
+        RECOGNISED.with_borrow_mut(|kinds| kinds.decided(describe, || shelf.recognise(&record.fields)))
+    }
+}
+
+thread_local! {
+    /// What this thread has recognised.
+    static RECOGNISED: RefCell<Kinds<Arc<Product>>> = RefCell::default();
+}
+
+/// How to recognise the products of one format.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// In the table's order.
+    ways: Vec<(Recognition, Arc<Product>)>,
+    watched: Watched,
+}
+
+impl Shelf {
+    fn add(&mut self, recognition: Recognition, product: &Arc<Product>) {
+        recognition.watch(&mut self.watched);
+        self.ways.push((recognition, Arc::clone(product)));
+    }
+
+    fn recognise(&self, fields: &FieldMap) -> Arc<Product> {
+        let way = self.ways.iter().find(|(recognition, _)| recognition.fits(fields));
+        way.map_or_else(|| Arc::clone(&UNKNOWN_PRODUCT), |(_, product)| Arc::clone(product))
     }
 }
 
@@ -160,6 +195,16 @@ impl Recognition {
         Self { filters: filters.collect(), absent: way.without.iter().flat_map(|name| paths(name)).collect() }
     }
 
+    /// Names all that its verdict depends on.
+    fn watch(&self, watched: &mut Watched) {
+        for (paths, patterns) in &self.filters {
+            let is_any = patterns.iter().any(Pattern::is_any);
+            let watch = if is_any { Watch::Presence } else { Watch::Value };
+            paths.iter().for_each(|path| watched.add(*path, watch));
+        }
+        self.absent.iter().for_each(|path| watched.add(*path, Watch::Presence));
+    }
+
     fn fits(&self, fields: &FieldMap) -> bool {
         let has_value = |(paths, patterns): &(Vec<PathId>, Vec<Pattern>)| {
             paths
@@ -185,6 +230,11 @@ impl Pattern {
         let (text, open_end) =
             text.strip_suffix('*').map_or((text, open_start && text.is_empty()), |rest| (rest, true));
         Self { text: text.to_owned(), open_start, open_end }
+    }
+
+    /// Whether it fits every text.
+    fn is_any(&self) -> bool {
+        self.open_start && self.open_end && self.text.is_empty()
     }
 
     fn fits(&self, value: &str) -> bool {

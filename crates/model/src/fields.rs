@@ -109,6 +109,30 @@ enum Slot {
     Text(Span),
 }
 
+/// Writes a text to its end; what is there already cannot be reached.
+#[derive(Debug)]
+pub struct TextWriter<'t>(&'t mut String);
+
+impl TextWriter<'_> {
+    /// Appends a piece.
+    #[inline]
+    pub fn push_str(&mut self, piece: &str) {
+        self.0.push_str(piece);
+    }
+
+    /// Appends a character.
+    #[inline]
+    pub fn push(&mut self, character: char) {
+        self.0.push(character);
+    }
+}
+
+impl<'t> From<&'t mut String> for TextWriter<'t> {
+    fn from(text: &'t mut String) -> Self {
+        Self(text)
+    }
+}
+
 /// Fields of one record or event: (path, value) pairs in the order the source gave them, text in one arena.
 ///
 /// A path may stand more than once: the values of a list. A map is reused with [`FieldMap::clear`], which keeps its
@@ -153,6 +177,29 @@ impl FieldMap {
     pub fn push<'v>(&mut self, path: PathId, value: impl Into<Value<'v>>) {
         let slot = self.slot(value.into());
         self.fields.push((path, slot));
+    }
+
+    /// Adds a text that is written piece by piece, straight into the arena. When writing fails, nothing is added.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn push_text<E>(
+        &mut self,
+        path: PathId,
+        write: impl FnOnce(&mut TextWriter<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.arena.len();
+        if let Err(error) = write(&mut TextWriter(&mut self.arena)) {
+            self.arena.truncate(start);
+            return Err(error);
+        }
+        let span = match (u32::try_from(start), u32::try_from(self.arena.len() - start)) {
+            (Ok(start), Ok(len)) => Span { start, len },
+            // As in `store`.
+            _ => Span { start: 0, len: 0 },
+        };
+        self.fields.push((path, Slot::Text(span)));
+        Ok(())
     }
 
     /// Adds a value under a name that came with the data, below `parent` if given.
@@ -294,8 +341,18 @@ impl FieldMap {
     /// a last segment that ends in `[]` is an array of scalars even when it stands once.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.to_json_of(|_| true)
+    }
+
+    /// The same of those fields alone whose name begins with a segment that is wanted.
+    #[must_use]
+    pub fn to_json_of(&self, is_wanted: impl Fn(&str) -> bool) -> serde_json::Map<String, serde_json::Value> {
+        let first = |name: &str| {
+            let first = name.split_once('.').map_or(name, |(first, _)| first);
+            is_wanted(first.strip_suffix("[]").unwrap_or(first))
+        };
         let mut root = serde_json::Map::new();
-        for (name, value) in self.iter_named() {
+        for (name, value) in self.iter_named().filter(|(name, _)| first(name)) {
             insert(&mut root, name, value.to_json());
         }
         root

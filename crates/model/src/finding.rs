@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::attack::Attacks;
-use crate::{Entity, EventUid, FindingUid, Severity, Timestamp, ocsf};
+use crate::{Entity, Event, EventUid, FindingUid, Severity, Timestamp, ocsf};
 
 /// What kind of detector made a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,10 +195,11 @@ const ARTIFACTS: [&str; 17] = [
 ];
 
 impl Evidence {
-    /// The artifacts out of an event's JSON.
+    /// The artifacts that an event speaks of.
     #[must_use]
-    pub fn artifacts_of(event: &Map<String, Json>) -> Map<String, Json> {
-        ARTIFACTS.iter().filter_map(|name| Some(((*name).to_owned(), event.get(*name)?.clone()))).collect()
+    pub fn artifacts_of(event: &Event) -> Map<String, Json> {
+        let mut all = event.attributes.to_json_of(|name| ARTIFACTS.contains(&name));
+        ARTIFACTS.iter().filter_map(|name| Some(((*name).to_owned(), all.remove(*name)?))).collect()
     }
 
     fn to_json(&self) -> Json {

@@ -17,6 +17,7 @@ mod event;
 mod fields;
 mod finding;
 mod ids;
+mod kind;
 pub mod ocsf;
 mod path;
 mod product;
@@ -27,12 +28,13 @@ mod time;
 
 pub use entity::{Entity, EntityKind, EntityRole, canonical_ip};
 pub use event::Event;
-pub use fields::{FieldMap, Value};
+pub use fields::{FieldMap, TextWriter, Value};
 pub use finding::{
     Considered, Correlated, CorrelatedEvent, Direction, Evidence, FieldMatch, Finding, Outcome, Place,
     RuleInfo, RuleKind, Span,
 };
 pub use ids::{EventUid, FindingUid, IncidentId, ParseIdError, SourceId, TenantId};
+pub use kind::{Kinds, Watch, Watched};
 pub use path::PathId;
 pub use product::{Product, UNKNOWN_PRODUCT};
 pub use record::{Format, Record};

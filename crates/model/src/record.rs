@@ -64,6 +64,13 @@ impl Format {
         Self::Json,
     ];
 
+    /// Its place in [`Format::ALL`].
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The name used in taxonomies, statistics and output.
     #[must_use]
     pub const fn name(self) -> &'static str {

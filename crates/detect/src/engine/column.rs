@@ -1,7 +1,7 @@
-//! A column: everything that all rules together ask of one field, arranged so that a value is looked at once.
+//! A column: what all rules together ask of one field, arranged so that a value is looked at once.
 //!
-//! What stands at an end of the value is looked up there, whole values in a hash table, what stands anywhere is found in
-//! one pass, networks are a list. What cannot be decided by a literal alone (regular expressions, wildcards within,
+//! What stands at an end of the value or is all of it is looked up, what stands anywhere is found in one pass, networks
+//! are a list. What cannot be decided by a literal alone (regular expressions, wildcards within,
 //! case-sensitive text) waits behind its longest literal and is run only when a condition asks for it.
 
 use std::net::IpAddr;
@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use wanglou_model::Value;
 
+use super::ends::{End, Ends};
 use super::grams::Grams;
-use super::ladder::{End, Ladder};
 use crate::sigma::{Number, Order, Pattern, Piece, Shape, Test};
 use crate::text::fold;
 
@@ -30,9 +30,10 @@ pub(super) enum Signal {
 /// Where in the value a literal must stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Position {
-    Anywhere,
+    Whole,
     Start,
     End,
+    Anywhere,
 }
 
 /// An item waiting for a literal, and what the literal says of it.
@@ -45,13 +46,11 @@ pub(super) struct Column {
     present: Vec<ItemId>,
     /// Hold when it is not null.
     not_null: Vec<ItemId>,
-    /// May hold for any value.
-    ungated: Vec<ItemId>,
-    exact: FxHashMap<Box<str>, Vec<ItemId>>,
-    /// By length modulo 64: whether a whole value of such a length is asked for.
-    exact_lens: u64,
-    prefixes: Ladder,
-    suffixes: Ladder,
+    /// May hold for any value of so many bytes or more.
+    ungated: Vec<(ItemId, usize)>,
+    wholes: Ends,
+    prefixes: Ends,
+    suffixes: Ends,
     parts: Grams,
     /// Whether one of the parts may stand in a number, true or false.
     part_of_number: bool,
@@ -82,13 +81,16 @@ impl ColumnBuilder {
                 return true;
             }
             Test::Regex(regex) => {
-                self.gate(Some(regex.required().to_vec()).filter(|set| !set.is_empty()), item);
+                match regex.required() {
+                    [] => self.column.ungated.push((item, regex.shortest())),
+                    required => self.gate(Some(required.to_vec()), item),
+                }
                 return true;
             }
             Test::Cidr(network) => self.networks.entry(*network).or_default().push(item),
             Test::Number { order, number } => self.column.numbers.push((*order, *number, item)),
             Test::Time { .. } | Test::SameAs { .. } => {
-                self.column.ungated.push(item);
+                self.column.ungated.push((item, 0));
                 return true;
             }
         }
@@ -97,10 +99,7 @@ impl ColumnBuilder {
 
     fn add_text(&mut self, pattern: &Pattern, item: ItemId) -> bool {
         let (literal, position) = match pattern.shape() {
-            Shape::Exact(text) => {
-                self.column.exact.entry(text.into()).or_default().push(item);
-                return false;
-            }
+            Shape::Exact(text) => (text, Position::Whole),
             Shape::Anything => {
                 self.column.not_null.push(item);
                 return false;
@@ -120,7 +119,7 @@ impl ColumnBuilder {
     /// Opens the item when one of the literals is there; always when there are none.
     fn gate(&mut self, literals: Option<Vec<String>>, item: ItemId) {
         match literals {
-            None => self.column.ungated.push(item),
+            None => self.column.ungated.push((item, 0)),
             Some(literals) => {
                 for literal in literals {
                     self.wait(Position::Anywhere, &literal, (item, Signal::MayHold));
@@ -143,8 +142,9 @@ impl ColumnBuilder {
             let here = numbered.filter(|(_, ((other, _), _))| *other == position);
             here.map(|(id, ((_, text), _))| (text.as_str(), id)).collect()
         };
-        column.prefixes = Ladder::new(End::Start, &at(Position::Start));
-        column.suffixes = Ladder::new(End::Back, &at(Position::End));
+        column.wholes = Ends::new(End::Whole, &at(Position::Whole));
+        column.prefixes = Ends::new(End::Start, &at(Position::Start));
+        column.suffixes = Ends::new(End::Back, &at(Position::End));
         let parts = at(Position::Anywhere);
         column.parts = Grams::new(&parts);
         column.part_of_number = parts.iter().any(|(text, _)| text.bytes().all(is_in_numbers));
@@ -157,11 +157,12 @@ impl ColumnBuilder {
                 waiting.into()
             })
             .collect();
-        column.exact_lens = column.exact.keys().fold(0, |lens, text| lens | len_bit(text));
         column.networks = self.networks.into_iter().collect();
         column.networks.sort_unstable();
-        let lists = column.exact.values_mut().chain(column.networks.iter_mut().map(|(_, items)| items));
-        for list in lists.chain([&mut column.present, &mut column.not_null, &mut column.ungated]) {
+        let lists = column.networks.iter_mut().map(|(_, items)| items);
+        column.ungated.sort_unstable();
+        column.ungated.dedup();
+        for list in lists.chain([&mut column.present, &mut column.not_null]) {
             list.sort_unstable();
             list.dedup();
             list.shrink_to_fit();
@@ -173,10 +174,6 @@ impl ColumnBuilder {
 /// Whether a byte stands in the text of some number, of `true` or of `false`.
 fn is_in_numbers(byte: u8) -> bool {
     byte.is_ascii_digit() || b".+-einfatrusl".contains(&byte)
-}
-
-fn len_bit(text: &str) -> u64 {
-    1 << (text.len() % 64)
 }
 
 fn longest_literal(pattern: &Pattern) -> Option<&str> {
@@ -201,9 +198,10 @@ impl Column {
     /// Whether a text rules out that any value within it says anything: every question waits for a literal, and none
     /// stands there.
     pub(super) fn is_silent_about(&self, folded: &str) -> bool {
-        let lists = [&self.present, &self.not_null, &self.ungated];
+        let lists = [&self.present, &self.not_null];
         let waits = lists.iter().all(|list| list.is_empty())
-            && self.exact.is_empty()
+            && self.ungated.is_empty()
+            && self.wholes.is_empty()
             && self.prefixes.is_empty()
             && self.suffixes.is_empty()
             && self.networks.is_empty()
@@ -230,13 +228,10 @@ impl Column {
         for item in &self.not_null {
             tell(*item, Signal::Holds);
         }
-        for item in &self.ungated {
+        // Folding may change how long a text is.
+        let len = value.as_str().map_or(folded.len(), str::len);
+        for (item, _) in self.ungated.iter().filter(|(_, shortest)| *shortest <= len) {
             tell(*item, Signal::MayHold);
-        }
-        if self.exact_lens & len_bit(folded) != 0
-            && let Some(items) = self.exact.get(folded)
-        {
-            items.iter().for_each(|item| tell(*item, Signal::Holds));
         }
         self.scan_literals(folded, seen, &mut tell);
         if !self.networks.is_empty()
@@ -266,8 +261,9 @@ impl Column {
                 waiting.into_iter().flatten().for_each(|(item, signal)| tell(*item, *signal));
             }
         };
-        self.prefixes.find(folded, |id| found(seen, id));
-        self.suffixes.find(folded, |id| found(seen, id));
+        self.wholes.find(folded.as_bytes(), |id| found(seen, id));
+        self.prefixes.find(folded.as_bytes(), |id| found(seen, id));
+        self.suffixes.find(folded.as_bytes(), |id| found(seen, id));
         self.parts.find(folded.as_bytes(), seen, &mut found);
     }
 }

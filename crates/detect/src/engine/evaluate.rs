@@ -7,7 +7,8 @@ use wanglou_model::{Format, Record, Value};
 
 use super::RuleIndex;
 use super::column::{Column, ItemId, Seen, Signal};
-use super::plan::{Plan, Plans};
+use super::item::{Asked, Item, Way};
+use super::plan::{Plan, PlanFeed, Plans};
 use super::program::{Op, Program};
 use super::router::append_folded;
 use super::test::{self, Subject};
@@ -20,8 +21,11 @@ pub struct Scratch {
     plans: Plans,
     /// By logsource: the last record that belonged to it.
     sources: Vec<u32>,
+    /// By column: the last record with a value for it that was looked at, and on which level.
+    looked: Vec<(u32, u8)>,
+    /// Values that count only if there is none on a better level.
+    spare: Vec<(PlanFeed, u32)>,
     columns: Vec<ColumnState>,
-    filled: Vec<u32>,
     /// Values of columns as linked lists: (position of the value in the record, next).
     links: Vec<(u32, u32)>,
     /// Folded texts of values, by position: (record, start, end) in `text`.
@@ -33,24 +37,38 @@ pub struct Scratch {
     literals: Vec<u32>,
     holds: Vec<u32>,
     may_hold: Vec<u32>,
+    /// By item: the last record for which it was asked and does not hold.
+    fails: Vec<u32>,
     candidates: Vec<u32>,
     is_candidate: Vec<u32>,
     hits: Vec<RuleIndex>,
 }
 
+/// What conditions have found out about a column.
 #[derive(Clone, Copy, Debug, Default)]
 struct ColumnState {
-    /// The last record that has a value for it; then the fields below are meant.
-    filled: u32,
-    level: u8,
+    /// The last record whose values for it were listed; then the list begins here, and this long are they together.
+    listed: u32,
+    first: u32,
+    bytes: u32,
+    /// The last record for which its other questions were answered.
+    answered: u32,
+}
+
+/// The values of a column while they are listed.
+struct List {
     first: u32,
     last: u32,
+    level: u8,
+    bytes: u32,
 }
 
 /// The end of a linked list.
 const END: u32 = u32::MAX;
 /// The position of the record's raw text among its values.
 const RAW: u32 = u32::MAX;
+/// Values that together are no longer than this are short: trying each of a few tests costs less than looking for all.
+const SHORT_BYTES: u32 = 512;
 /// Working text larger than this is given back after the record: one huge event must not cost memory for ever.
 const MAX_KEPT_TEXT: usize = 1 << 20;
 
@@ -58,10 +76,12 @@ impl Scratch {
     pub(super) fn for_program(program: &Program) -> Self {
         Self {
             sources: vec![0; program.logsources.len()],
+            looked: vec![(0, 0); program.columns.len()],
             columns: vec![ColumnState::default(); program.columns.len()],
             literals: vec![0; program.literals],
             holds: vec![0; program.items.len()],
             may_hold: vec![0; program.items.len()],
+            fails: vec![0; program.items.len()],
             is_candidate: vec![0; program.rules.len()],
             ..Self::default()
         }
@@ -74,15 +94,16 @@ impl Scratch {
                 &mut self.literals,
                 &mut self.holds,
                 &mut self.may_hold,
+                &mut self.fails,
                 &mut self.is_candidate,
             ] {
                 stamps.fill(0);
             }
+            self.looked.fill((0, 0));
             self.columns.fill(ColumnState::default());
             self.folded.fill((0, 0, 0));
             1
         });
-        self.filled.clear();
         self.links.clear();
         self.text.clear();
         if self.text.capacity() > MAX_KEPT_TEXT {
@@ -99,12 +120,13 @@ impl Program {
         scratch.begin();
         let mut plans = std::mem::take(&mut scratch.plans);
         if let Some(plan) = plans.of(self, record).filter(|plan| !plan.sources.is_empty()) {
-            let mut run = Run { program: self, record, s: scratch };
-            run.activate(plan);
+            plan.meet(self, record);
+            let mut run = Run { program: self, record, plan, s: scratch };
+            run.activate();
             run.fold_all();
-            run.fill(plan);
-            run.scan();
-            run.decide(plan);
+            run.watch();
+            run.watch_keywords();
+            run.decide();
         }
         scratch.plans = plans;
         &scratch.hits
@@ -114,12 +136,13 @@ impl Program {
 struct Run<'p, 'r, 's> {
     program: &'p Program,
     record: &'r Record,
+    plan: &'s Plan,
     s: &'s mut Scratch,
 }
 
 impl Run<'_, '_, '_> {
-    fn activate(&mut self, plan: &Plan) {
-        for source in &plan.sources {
+    fn activate(&mut self) {
+        for source in &self.plan.sources {
             if let Some(stamp) = self.s.sources.get_mut(*source as usize) {
                 *stamp = self.s.now;
             }
@@ -136,30 +159,61 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Hands each value of the record to the columns that ask for it.
-    fn fill(&mut self, plan: &mut Plan) {
-        for (position, path) in (0_u32..).zip(self.record.fields.paths()) {
-            for feed in plan.feeds(self.program, path) {
-                self.feed(feed.column, feed.level, position);
+    /// Looks at each value of the record for witnesses.
+    fn watch(&mut self) {
+        let (record, plan) = (self.record, self.plan);
+        for (position, path) in (0_u32..).zip(record.fields.paths()) {
+            for feed in plan.watched(path) {
+                if feed.level == 0 {
+                    self.look_on_level(*feed, position);
+                } else {
+                    self.s.spare.push((*feed, position));
+                }
             }
         }
-        self.fill_keywords(plan);
+        if self.s.spare.is_empty() {
+            return;
+        }
+        let mut spare = std::mem::take(&mut self.s.spare);
+        // Per column the best level stands first, and only what stands on it counts.
+        spare.sort_unstable_by_key(|(feed, position)| (feed.column, feed.level, *position));
+        spare.drain(..).for_each(|(feed, position)| self.look_on_level(feed, position));
+        self.s.spare = spare;
+    }
+
+    /// Looks at a value unless its column has values on a better level.
+    #[inline]
+    fn look_on_level(&mut self, feed: PlanFeed, position: u32) {
+        let Some(looked) = self.s.looked.get_mut(feed.column as usize) else { return };
+        if *looked != (self.s.now, feed.level) {
+            if looked.0 == self.s.now && looked.1 < feed.level {
+                return;
+            }
+            *looked = (self.s.now, feed.level);
+        }
+        if let Some(column) = self.program.columns.get(feed.column as usize) {
+            self.scan(column, position);
+        }
     }
 
     /// Keywords search every value; in syslog, the line itself.
-    fn fill_keywords(&mut self, plan: &Plan) {
+    fn watch_keywords(&mut self) {
+        let (program, plan) = (self.program, self.plan);
         if plan.keywords.is_empty() {
             return;
         }
-        let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
-        if self.record.format == Format::Syslog && std::str::from_utf8(&self.record.raw).is_ok() {
-            plan.keywords.iter().for_each(|column| self.feed(*column, 0, RAW));
-            return;
+        for id in &plan.keywords {
+            if let Some(looked) = self.s.looked.get_mut(*id as usize) {
+                *looked = (self.s.now, 0);
+            }
+        }
+        let columns = || plan.keywords.iter().filter_map(|id| program.columns.get(*id as usize));
+        if self.reads_line() {
+            return columns().for_each(|column| self.scan(column, RAW));
         }
         // All values in one text: what stands nowhere in it stands in none of them. Numbers are only written out for
         // keywords that may be found in one.
-        let program = self.program;
-        let columns = || plan.keywords.iter().filter_map(|id| program.columns.get(*id as usize));
+        let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
         if !self.s.in_place || columns().any(Column::may_hold_in_number) {
             for position in 0..values {
                 if let Some(value) = value_at(self.record, position) {
@@ -167,61 +221,33 @@ impl Run<'_, '_, '_> {
                 }
             }
         }
-        for column in &plan.keywords {
-            let is_silent = program
-                .columns
-                .get(*column as usize)
-                .is_some_and(|column| column.is_silent_about(&self.s.text));
-            if !is_silent {
-                (0..values).for_each(|position| self.feed(*column, 0, position));
+        for column in columns() {
+            if !column.is_silent_about(&self.s.text) {
+                (0..values).for_each(|position| self.scan(column, position));
             }
         }
     }
 
+    /// Whether keywords are looked for in the line as it came.
+    fn reads_line(&self) -> bool {
+        self.record.format == Format::Syslog && std::str::from_utf8(&self.record.raw).is_ok()
+    }
+
+    /// Asks a column about a value.
     #[inline]
-    fn feed(&mut self, column: u32, level: u8, position: u32) {
-        let s = &mut *self.s;
-        let Some(state) = s.columns.get_mut(column as usize) else { return };
-        if state.filled == s.now && state.level < level {
-            return;
-        }
-        let link = u32::try_from(s.links.len()).unwrap_or(END);
-        s.links.push((position, END));
-        if state.filled == s.now && state.level == level {
-            if let Some((_, next)) = s.links.get_mut(state.last as usize) {
-                *next = link;
-            }
-            state.last = link;
-        } else {
-            if state.filled != s.now {
-                s.filled.push(column);
-            }
-            *state = ColumnState { filled: s.now, level, first: link, last: link };
-        }
-    }
-
-    /// Runs each filled column over its values.
-    fn scan(&mut self) {
+    fn scan(&mut self, column: &Column, position: u32) {
         let program = self.program;
-        for index in 0..self.s.filled.len() {
-            let id = self.s.filled.get(index).copied().unwrap_or_default();
-            let Some(column) = program.columns.get(id as usize) else { continue };
-            let mut link = self.s.columns.get(id as usize).map_or(END, |state| state.first);
-            while let Some((position, next)) = self.s.links.get(link as usize).copied() {
-                link = next;
-                let Some(value) = value_at(self.record, position) else { continue };
-                let (start, end) = self.fold(position, value);
-                let s = &mut *self.s;
-                // Taken out while the scan writes to the rest of the scratch.
-                let text = std::mem::take(&mut s.text);
-                let mut literals = std::mem::take(&mut s.literals);
-                let folded = text.get(start as usize..end as usize).unwrap_or_default();
-                let mut seen = Seen { stamps: &mut literals, now: s.now };
-                column.scan(value, folded, &mut seen, |item, signal| tell(program, s, item, signal));
-                s.text = text;
-                s.literals = literals;
-            }
-        }
+        let Some(value) = value_at(self.record, position) else { return };
+        let (start, end) = self.fold(position, value);
+        let s = &mut *self.s;
+        // Taken out while the scan writes to the rest of the scratch.
+        let text = std::mem::take(&mut s.text);
+        let mut literals = std::mem::take(&mut s.literals);
+        let folded = text.get(start as usize..end as usize).unwrap_or_default();
+        let mut seen = Seen { stamps: &mut literals, now: s.now };
+        column.scan(value, folded, &mut seen, |item, signal| tell(program, s, item, signal));
+        s.text = text;
+        s.literals = literals;
     }
 
     /// The span of a value's folded text, made once for all columns.
@@ -253,8 +279,8 @@ impl Run<'_, '_, '_> {
     }
 
     /// Evaluates the conditions of the rules that have a witness or need none.
-    fn decide(&mut self, plan: &Plan) {
-        self.s.candidates.extend_from_slice(&plan.unwitnessed);
+    fn decide(&mut self) {
+        self.s.candidates.extend_from_slice(&self.plan.unwitnessed);
         for index in 0..self.s.candidates.len() {
             let rule = self.s.candidates.get(index).copied().unwrap_or_default();
             let Some(body) = self.program.rules.get(rule as usize) else { continue };
@@ -289,38 +315,124 @@ impl Run<'_, '_, '_> {
         }
     }
 
+    /// Whether an item holds.
     fn item(&mut self, id: ItemId) -> bool {
         let (index, now) = (id as usize, self.s.now);
-        if self.s.holds.get(index) == Some(&now) {
+        let is_now = |stamps: &[u32]| stamps.get(index) == Some(&now);
+        if is_now(&self.s.holds) {
             return true;
         }
-        if self.s.may_hold.get(index) != Some(&now) {
+        if is_now(&self.s.fails) {
             return false;
         }
-        let holds = self.run_on_demand(id);
-        // Either way the question is settled for this record.
-        if let Some(stamp) = self.s.may_hold.get_mut(index) {
-            *stamp = 0;
-        }
-        if let Some(stamp) = self.s.holds.get_mut(index).filter(|_| holds) {
+        let program = self.program;
+        let Some(item) = program.items.get(index) else { return false };
+        let holds = if self.asks_column(item) {
+            self.ask_column(item);
+            is_now(&self.s.holds)
+                || (is_now(&self.s.may_hold) && self.run_tests(item.column, &item.on_demand))
+        } else {
+            self.run_tests(item.column, &item.tests)
+        };
+        let stamps = if holds { &mut self.s.holds } else { &mut self.s.fails };
+        if let Some(stamp) = stamps.get_mut(index) {
             *stamp = now;
         }
         holds
     }
 
-    fn run_on_demand(&self, id: ItemId) -> bool {
-        let Some(item) = self.program.items.get(id as usize) else { return false };
-        self.subjects(item.column).any(|subject| {
-            item.on_demand.iter().any(|(test, other)| {
+    /// Whether an item is answered by its column, not by running its tests.
+    fn asks_column(&mut self, item: &Item) -> bool {
+        match item.way {
+            Way::Column => true,
+            Way::Tests => false,
+            Way::TestsIfShort => self.list(item.column).bytes > SHORT_BYTES,
+        }
+    }
+
+    /// Lets an item's column answer its questions of the item's kind, unless that has been done for this record: the
+    /// record may be of no logsource for whose rules the column is watched.
+    fn ask_column(&mut self, item: &Item) {
+        let (id, now) = (item.column, self.s.now);
+        let state = self.list(id);
+        let columns = if item.is_witness() {
+            match self.s.looked.get_mut(id as usize) {
+                Some(looked) if looked.0 != now => *looked = (now, 0),
+                _ => return,
+            }
+            &self.program.columns
+        } else {
+            match self.s.columns.get_mut(id as usize) {
+                Some(state) if state.answered != now => state.answered = now,
+                _ => return,
+            }
+            &self.program.others
+        };
+        let Some(column) = columns.get(id as usize) else { return };
+        let mut link = state.first;
+        while let Some((position, next)) = self.s.links.get(link as usize).copied() {
+            link = next;
+            self.scan(column, position);
+        }
+    }
+
+    fn run_tests(&mut self, column: u32, tests: &[Asked]) -> bool {
+        self.list(column);
+        for other in tests.iter().filter_map(|(_, other)| *other) {
+            self.list(other);
+        }
+        self.subjects(column).any(|subject| {
+            tests.iter().any(|(test, other)| {
                 let others = other.iter().flat_map(|column| self.subjects(*column));
                 test::holds(test, subject, others)
             })
         })
     }
 
-    /// The values of a column, which has been scanned, so that their folded texts are there.
+    /// Lists the values of a column, once a record, and folds their texts.
+    fn list(&mut self, id: u32) -> ColumnState {
+        let state = self.s.columns.get(id as usize).copied().unwrap_or_default();
+        if state.listed == self.s.now {
+            return state;
+        }
+        let mut list = List { first: END, last: END, level: u8::MAX, bytes: 0 };
+        if self.program.is_keywords(id) {
+            let values = u32::try_from(self.record.fields.len()).unwrap_or(END);
+            let line = if self.reads_line() { RAW..=RAW } else { 0..=values };
+            line.for_each(|position| self.list_value(&mut list, 0, position));
+        } else {
+            let (record, feeding) = (self.record, self.plan.feeding(id));
+            for (position, path) in (0_u32..).zip(record.fields.paths()) {
+                let levels = feeding.iter().filter(|(other, _)| *other == path).map(|(_, level)| *level);
+                levels.min().into_iter().for_each(|level| self.list_value(&mut list, level, position));
+            }
+        }
+        let state = ColumnState { listed: self.s.now, first: list.first, bytes: list.bytes, answered: 0 };
+        if let Some(slot) = self.s.columns.get_mut(id as usize) {
+            *slot = state;
+        }
+        state
+    }
+
+    fn list_value(&mut self, list: &mut List, level: u8, position: u32) {
+        let Some(value) = value_at(self.record, position).filter(|_| level <= list.level) else { return };
+        let (start, end) = self.fold(position, value);
+        if level < list.level {
+            *list = List { first: END, last: END, level, bytes: 0 };
+        }
+        list.bytes = list.bytes.saturating_add(end.saturating_sub(start));
+        let link = u32::try_from(self.s.links.len()).unwrap_or(END);
+        self.s.links.push((position, END));
+        match self.s.links.get_mut(list.last as usize) {
+            Some((_, next)) => *next = link,
+            None => list.first = link,
+        }
+        list.last = link;
+    }
+
+    /// The values of a column, which has been listed.
     fn subjects(&self, column: u32) -> impl Iterator<Item = Subject<'_>> {
-        let state = self.s.columns.get(column as usize).filter(|state| state.filled == self.s.now);
+        let state = self.s.columns.get(column as usize).filter(|state| state.listed == self.s.now);
         let mut link = state.map_or(END, |state| state.first);
         std::iter::from_fn(move || {
             let (position, next) = self.s.links.get(link as usize).copied()?;

@@ -1,6 +1,6 @@
 //! Why a rule matches, or does not: the expression is walked again over one record, this time with names.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, OnceCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -161,7 +161,9 @@ impl Program {
 
     fn walk<'p, 'r>(&'p self, rule: RuleIndex, record: &'r Record) -> Option<Walk<'p, 'r>> {
         let body = self.rules.get(rule.0 as usize)?;
-        Some(Walk { program: self, record, body, routes: self.active_routes(record) })
+        let mut proofs = Vec::new();
+        proofs.resize_with(body.detection.items.len(), OnceCell::new);
+        Some(Walk { program: self, record, body, routes: self.active_routes(record), proofs })
     }
 
     fn active_routes(&self, record: &Record) -> BTreeSet<RouteId> {
@@ -176,6 +178,8 @@ struct Walk<'p, 'r> {
     record: &'r Record,
     body: &'p Body,
     routes: BTreeSet<RouteId>,
+    /// By item, once it has been asked for: conditions are walked more than once.
+    proofs: Vec<OnceCell<Option<Proof<'p, 'r>>>>,
 }
 
 impl<'p, 'r> Walk<'p, 'r> {
@@ -251,7 +255,11 @@ impl<'p, 'r> Walk<'p, 'r> {
     }
 
     /// The first test of an item that holds, and for which value.
-    fn find(&self, index: usize) -> Option<Proof<'p, 'r>> {
+    fn find(&self, index: usize) -> Option<&Proof<'p, 'r>> {
+        self.proofs.get(index)?.get_or_init(|| self.prove(index)).as_ref()
+    }
+
+    fn prove(&self, index: usize) -> Option<Proof<'p, 'r>> {
         let item = self.body.detection.items.get(index)?;
         let values = self.values(self.body.columns.get(index).copied(), item.field.is_some());
         item.tests.iter().find_map(|written| {

@@ -4,19 +4,12 @@
 //! records are of a kind seen before, whose plan is looked up in a fixed table. Plans belong to the set of routes, so
 //! that kinds that mean the same share one. All of it is bounded: a sender of ever new kinds costs time, not memory.
 
-use std::hash::Hasher;
-
-use rustc_hash::{FxHashMap, FxHasher};
-use wanglou_model::{Format, PathId, Record, Value};
+use rustc_hash::FxHashMap;
+use wanglou_model::{Kinds, PathId, Record};
 
 use super::mapping::Feed;
-use super::program::Program;
-use super::router::Watch;
+use super::program::{Program, Source};
 
-/// Places for kinds: a power of two. A kind has one place, by its hash, and the newest keeps it.
-const PLACES: usize = 1_024;
-/// Kinds described by more bytes are routed anew each time.
-const MAX_KIND_BYTES: usize = 512;
 /// More plans than any set of rules has use for; beyond it all are made anew.
 const MAX_PLANS: usize = 512;
 
@@ -25,13 +18,15 @@ const MAX_PLANS: usize = 512;
 pub(super) struct Plan {
     /// The logsources.
     pub(super) sources: Vec<u32>,
-    /// The columns of keywords.
+    /// The columns of keywords that have witnesses.
     pub(super) keywords: Vec<u32>,
     /// Rules to look at whatever the record holds.
     pub(super) unwitnessed: Vec<u32>,
     /// By path index: the list of what it feeds.
     lists: Vec<u32>,
     feeds: Vec<Box<[PlanFeed]>>,
+    /// By column: the paths met so far that feed it, and on which level.
+    by_column: FxHashMap<u32, Vec<(PathId, u8)>>,
     format: usize,
     routes: Vec<u32>,
 }
@@ -56,43 +51,60 @@ impl Plan {
         plan.sources.sort_unstable();
         plan.sources.dedup();
         for source in plan.sources.iter().filter_map(|id| program.logsources.get(*id as usize)) {
-            plan.keywords.extend(source.keywords);
+            plan.keywords.extend(source.keywords.filter(|column| source.watched.contains(column)));
             plan.unwitnessed.extend_from_slice(&source.unwitnessed);
         }
         plan
     }
 
-    /// The columns that a path feeds. Allocates only when the plan meets the path for the first time.
+    /// Finds out what the record's paths feed. Allocates only when the plan meets a path for the first time.
+    pub(super) fn meet(&mut self, program: &Program, record: &Record) {
+        for path in record.fields.paths() {
+            if self.lists.get(path.index()).is_none_or(|list| *list == UNSEEN) {
+                self.learn(program, path);
+            }
+        }
+    }
+
+    /// The columns with witnesses that a path feeds, which the plan has met.
     #[inline]
-    pub(super) fn feeds(&mut self, program: &Program, path: PathId) -> &[PlanFeed] {
-        let list = self.lists.get(path.index()).copied().unwrap_or(UNSEEN);
-        let list = if list == UNSEEN { self.learn(program, path) } else { list };
+    pub(super) fn watched(&self, path: PathId) -> &[PlanFeed] {
+        let list = self.lists.get(path.index()).copied().unwrap_or(NOTHING);
         self.feeds.get((list - NOTHING) as usize).map_or(&[], |feeds| feeds)
     }
 
+    /// The paths that feed a column and on which level, of those that the plan has met.
+    pub(super) fn feeding(&self, column: u32) -> &[(PathId, u8)] {
+        self.by_column.get(&column).map_or(&[], Vec::as_slice)
+    }
+
     #[cold]
-    fn learn(&mut self, program: &Program, path: PathId) -> u32 {
+    fn learn(&mut self, program: &Program, path: PathId) {
         if self.feeds.is_empty() {
             self.feeds.push(Box::default());
         }
         let sources: Vec<_> =
             self.sources.iter().filter_map(|id| program.logsources.get(*id as usize)).collect();
-        let is_asked = |feed: &Feed| {
-            (feed.route == Feed::ANY_ROUTE || self.routes.contains(&feed.route))
-                && sources.iter().any(|source| source.columns.contains(&feed.column))
-        };
-        let feeds: Box<[PlanFeed]> = program
+        let feeds: Vec<Feed> = program
             .tables
             .get(self.format)
             .into_iter()
             .flat_map(|table| table.feeds(path))
-            .filter(is_asked)
+            .filter(|feed| feed.route == Feed::ANY_ROUTE || self.routes.contains(&feed.route))
+            .collect();
+        let is_asked = |wanted: &dyn Fn(&Source) -> bool| sources.iter().any(|source| wanted(source));
+        for feed in feeds.iter().filter(|feed| is_asked(&|source| source.columns.contains(&feed.column))) {
+            self.by_column.entry(feed.column).or_default().push((path, feed.level));
+        }
+        let watched: Box<[PlanFeed]> = feeds
+            .iter()
+            .filter(|feed| is_asked(&|source| source.watched.contains(&feed.column)))
             .map(|feed| PlanFeed { column: feed.column, level: feed.level })
             .collect();
-        let list = if feeds.is_empty() {
+        let list = if watched.is_empty() {
             NOTHING
         } else {
-            self.feeds.push(feeds);
+            self.feeds.push(watched);
             u32::try_from(self.feeds.len()).unwrap_or(NOTHING)
         };
         if self.lists.len() <= path.index() {
@@ -101,18 +113,22 @@ impl Plan {
         if let Some(slot) = self.lists.get_mut(path.index()) {
             *slot = list;
         }
-        list
     }
 }
 
 /// The plans of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
+    known: Known,
+    kinds: Kinds<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     plans: Vec<Plan>,
     by_routes: FxHashMap<(usize, Vec<u32>), usize>,
-    /// By hash of a kind: its description and its plan.
-    places: Vec<(Vec<u8>, usize)>,
-    kind: Vec<u8>,
+    /// Whether all older plans were given up since this was last asked.
+    begun_anew: bool,
     routes: Vec<u32>,
     buffer: String,
 }
@@ -120,77 +136,24 @@ pub(super) struct Plans {
 impl Plans {
     /// The plan for a record.
     pub(super) fn of(&mut self, program: &Program, record: &Record) -> Option<&mut Plan> {
-        let format = Format::ALL.iter().position(|format| *format == record.format)?;
-        self.describe(program.router.watched(format), format, record);
-        if self.kind.len() > MAX_KIND_BYTES {
-            let plan = self.plan(program, format, record);
-            return self.plans.get_mut(plan);
-        }
-        if self.places.is_empty() {
-            self.places.resize_with(PLACES, Default::default);
-        }
-        let mut hasher = FxHasher::default();
-        hasher.write(&self.kind);
-        let place = usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0);
-        let plan = match self.places.get(place) {
-            Some((kind, plan)) if *kind == self.kind => *plan,
-            _ => {
-                let plan = self.plan(program, format, record);
-                if let Some((kind, kept)) = self.places.get_mut(place) {
-                    kind.clone_from(&self.kind);
-                    *kept = plan;
-                }
-                plan
-            }
+        let format = record.format.index();
+        let watched = program.router.watched(format)?;
+        let known = &mut self.known;
+        let describe = |kind: &mut Vec<u8>| {
+            kind.push(u8::try_from(format).unwrap_or(u8::MAX));
+            kind.extend_from_slice(record.product.id.as_bytes());
+            kind.push(0);
+            watched.describe(&record.fields, kind);
         };
-        self.plans.get_mut(plan)
-    }
-
-    /// Writes down all that the record's routes depend on.
-    fn describe(&mut self, watched: &[Watch], format: usize, record: &Record) {
-        let kind = &mut self.kind;
-        kind.clear();
-        kind.push(u8::try_from(format).unwrap_or(u8::MAX));
-        let text = |kind: &mut Vec<u8>, text: &str| {
-            kind.extend_from_slice(&text.len().to_le_bytes());
-            kind.extend_from_slice(text.as_bytes());
-        };
-        text(kind, &record.product.id);
-        for (position, path) in record.fields.paths().enumerate() {
-            let watch = watched.get(path.index()).copied().unwrap_or_default();
-            if watch == Watch::No {
-                continue;
-            }
-            let Some(value) = record.fields.value_at(position).filter(|value| *value != Value::Null) else {
-                continue;
-            };
-            kind.extend_from_slice(&path.index().to_le_bytes());
-            if watch == Watch::Presence {
-                continue;
-            }
-            match value {
-                Value::Null => {}
-                Value::Bool(flag) => kind.extend_from_slice(&[0, u8::from(flag)]),
-                Value::Int(number) => {
-                    kind.push(1);
-                    kind.extend_from_slice(&number.to_le_bytes());
-                }
-                Value::UInt(number) => {
-                    kind.push(2);
-                    kind.extend_from_slice(&number.to_le_bytes());
-                }
-                Value::Float(number) => {
-                    kind.push(3);
-                    kind.extend_from_slice(&number.to_le_bytes());
-                }
-                Value::Str(value) => {
-                    kind.push(4);
-                    text(kind, value);
-                }
-            }
+        let plan = self.kinds.decided(describe, || known.plan(program, format, record));
+        if std::mem::take(&mut known.begun_anew) {
+            self.kinds.clear();
         }
+        known.plans.get_mut(plan)
     }
+}
 
+impl Known {
     /// The plan for the record's routes, found out from the record itself.
     fn plan(&mut self, program: &Program, format: usize, record: &Record) -> usize {
         let routes = &mut self.routes;
@@ -207,7 +170,7 @@ impl Plans {
                 if self.plans.len() >= MAX_PLANS {
                     self.plans.clear();
                     self.by_routes.clear();
-                    self.places.iter_mut().for_each(|(kind, _)| kind.clear());
+                    self.begun_anew = true;
                 }
                 self.plans.push(Plan::new(program, format, &key.1));
                 self.by_routes.insert((format, key.1.clone()), self.plans.len() - 1);

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use wanglou_model::Format;
 
 use super::column::{Column, ColumnBuilder, ItemId};
+use super::item::Item;
 use super::mapping::{Mapping, PathTable, RouteId};
 use super::router::Router;
 use super::witness::{Popularity, likelihood, witnesses};
@@ -17,7 +18,10 @@ use crate::taxonomy::{Route, Taxonomy};
 pub(super) struct Program {
     pub(super) router: Router,
     pub(super) tables: Vec<PathTable>,
+    /// By column: the questions whose answers make rules candidates.
     pub(super) columns: Vec<Column>,
+    /// By column: the questions that only candidates ask, too many or too slow to be asked one by one.
+    pub(super) others: Vec<Column>,
     /// How many literals the columns have together.
     pub(super) literals: usize,
     pub(super) mappings: Vec<Mapping>,
@@ -36,30 +40,12 @@ pub(super) struct Source {
     pub(super) routes: Vec<RouteId>,
     /// Columns of named fields.
     pub(super) columns: Vec<u32>,
+    /// Those of them with witnesses of its rules.
+    pub(super) watched: Vec<u32>,
     /// The column of keywords, which reads every value of the record.
     pub(super) keywords: Option<u32>,
     /// Rules that may match although nothing they ask for is there.
     pub(super) unwitnessed: Vec<u32>,
-}
-
-/// A question that one or several rules ask.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) column: u32,
-    /// Tests to run on demand, with the column of the field that they compare with.
-    pub(super) on_demand: Vec<(Test, Option<u32>)>,
-    /// Rules that cannot match unless one of their witnesses, such as this item, holds, by logsource.
-    pub(super) witness_of: Vec<(u32, Vec<u32>)>,
-}
-
-impl Item {
-    fn witness(&mut self, logsource: u32, rule: u32) {
-        match self.witness_of.iter_mut().find(|(source, _)| *source == logsource) {
-            Some((_, rules)) if rules.last() == Some(&rule) => {}
-            Some((_, rules)) => rules.push(rule),
-            None => self.witness_of.push((logsource, vec![rule])),
-        }
-    }
 }
 
 /// A rule.
@@ -104,7 +90,6 @@ pub(super) struct ProgramBuilder<'t> {
     routes: Vec<Route>,
     sources: Vec<Source>,
     source_ids: FxHashMap<Logsource, u32>,
-    columns: Vec<ColumnBuilder>,
     column_ids: FxHashMap<ColumnKey, u32>,
     mappings: Vec<Mapping>,
     items: Vec<Item>,
@@ -120,7 +105,6 @@ impl<'t> ProgramBuilder<'t> {
             routes: taxonomy.routes().to_vec(),
             sources: Vec::new(),
             source_ids: FxHashMap::default(),
-            columns: Vec::new(),
             column_ids: FxHashMap::default(),
             mappings: Vec::new(),
             items: Vec::new(),
@@ -173,8 +157,15 @@ impl<'t> ProgramBuilder<'t> {
                 continue;
             };
             for witness in witnesses {
-                let item = body.items.get(witness).and_then(|id| self.items.get_mut(*id as usize));
-                item.into_iter().for_each(|item| item.witness(body.logsource, number));
+                let Some(item) = body.items.get(witness).and_then(|id| self.items.get_mut(*id as usize))
+                else {
+                    continue;
+                };
+                item.witness(body.logsource, number);
+                let source = self.sources.get_mut(body.logsource as usize);
+                if let Some(source) = source.filter(|source| !source.watched.contains(&item.column)) {
+                    source.watched.push(item.column);
+                }
             }
         }
     }
@@ -218,8 +209,7 @@ impl<'t> ProgramBuilder<'t> {
         let id = match self.column_ids.get(&key) {
             Some(id) => *id,
             None => {
-                let id = number(self.columns.len());
-                self.columns.push(ColumnBuilder::default());
+                let id = number(self.mappings.len());
                 self.mappings.push(match field {
                     Some(field) => Mapping::new(self.taxonomy, &self.routes, &routes, field),
                     None => Mapping { alternatives: Vec::new() },
@@ -262,13 +252,7 @@ impl<'t> ProgramBuilder<'t> {
             return *id;
         }
         let id = number(self.items.len());
-        let mut on_demand = Vec::new();
-        for (test, other) in &key.1 {
-            if self.columns.get_mut(column as usize).is_some_and(|column| column.add(test, id)) {
-                on_demand.push((test.clone(), *other));
-            }
-        }
-        self.items.push(Item { column, on_demand, witness_of: Vec::new() });
+        self.items.push(Item::new(column));
         self.item_ids.insert(key, id);
         id
     }
@@ -292,6 +276,22 @@ impl<'t> ProgramBuilder<'t> {
         }
     }
 
+    /// Hands each item's tests to those who will run them: a witness to its column, of the others what is cheap to the
+    /// item itself.
+    fn arrange(&mut self) -> (Vec<ColumnBuilder>, Vec<ColumnBuilder>) {
+        let mut all: [Vec<ColumnBuilder>; 2] = Default::default();
+        all.iter_mut().for_each(|columns| columns.resize_with(self.mappings.len(), ColumnBuilder::default));
+        let [mut columns, mut others] = all;
+        for ((column, tests), id) in std::mem::take(&mut self.item_ids) {
+            let Some(item) = self.items.get_mut(id as usize) else { continue };
+            let columns = if item.is_witness() { &mut columns } else { &mut others };
+            if let Some(column) = columns.get_mut(column as usize) {
+                item.arrange(id, tests, column);
+            }
+        }
+        (columns, others)
+    }
+
     /// The program.
     pub(super) fn build(mut self) -> Program {
         self.order();
@@ -303,19 +303,24 @@ impl<'t> ProgramBuilder<'t> {
                 }
             }
         }
+        let (columns, others) = self.arrange();
         let mappings: Vec<&Mapping> = self.mappings.iter().collect();
         let mut literals = 0;
-        let build = |column: ColumnBuilder| {
-            let column = column.build(literals);
-            literals += column.literals();
-            column
+        let mut build = |columns: Vec<ColumnBuilder>| -> Vec<Column> {
+            let build = |column: ColumnBuilder| {
+                let column = column.build(literals);
+                literals += column.literals();
+                column
+            };
+            columns.into_iter().map(build).collect()
         };
-        let columns = self.columns.into_iter().map(build).collect();
+        let (columns, others) = (build(columns), build(others));
         Program {
             route_names: self.routes.iter().map(|route| route.logsource.to_string()).collect(),
             router: Router::new(self.taxonomy, &self.routes),
             tables: Format::ALL.iter().map(|format| PathTable::for_format(*format, &mappings)).collect(),
             columns,
+            others,
             literals: literals as usize,
             mappings: self.mappings,
             items: self.items,
@@ -323,6 +328,13 @@ impl<'t> ProgramBuilder<'t> {
             routes,
             rules: self.rules,
         }
+    }
+}
+
+impl Program {
+    /// Whether a column is read by keywords: by all values of the record.
+    pub(super) fn is_keywords(&self, column: u32) -> bool {
+        self.mappings.get(column as usize).is_some_and(|mapping| mapping.alternatives.is_empty())
     }
 }
 

@@ -4,7 +4,7 @@
 //! id), so that a record meets only the few routes that it may belong to.
 
 use rustc_hash::FxHashMap;
-use wanglou_model::{Format, PathId, Record, Value};
+use wanglou_model::{Format, PathId, Record, Value, Watch, Watched};
 
 use super::mapping::RouteId;
 use crate::taxonomy::{FieldTest, PathPattern, Route, Taxonomy};
@@ -21,20 +21,8 @@ struct FormatRoutes {
     indices: Vec<Index>,
     /// Routes that no value points to.
     always: Vec<Checked>,
-    /// By path index: what of the path's values the routes depend on.
-    watched: Vec<Watch>,
-}
-
-/// What of a path's values the routes depend on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Watch {
-    /// Nothing.
-    #[default]
-    No,
-    /// Whether one is there that is not null.
-    Presence,
-    /// The values themselves.
-    Value,
+    /// What the routes depend on, besides the product.
+    watched: Watched,
 }
 
 /// The routes by the value of one field.
@@ -65,15 +53,14 @@ impl Router {
         }
     }
 
-    /// By path index: what of values the routes of a format depend on, besides the product.
-    pub(super) fn watched(&self, format: usize) -> &[Watch] {
-        self.formats.get(format).map_or(&[], |format| format.watched.as_slice())
+    /// What the routes of a format depend on, besides the product.
+    pub(super) fn watched(&self, format: usize) -> Option<&Watched> {
+        self.formats.get(format).map(|format| &format.watched)
     }
 
     /// Calls `found` for each route that a record belongs to.
     pub(super) fn route(&self, record: &Record, buffer: &mut String, mut found: impl FnMut(RouteId)) {
-        let Some(routes) = Format::ALL.iter().position(|format| *format == record.format) else { return };
-        let Some(routes) = self.formats.get(routes) else { return };
+        let Some(routes) = self.formats.get(record.format.index()) else { return };
         let mut check = |candidate: &Checked| {
             if candidate.holds(record) {
                 found(candidate.route);
@@ -130,20 +117,13 @@ impl FormatRoutes {
             }
         }
         let indices = by_paths.into_iter().map(|(paths, routes)| Index { paths, routes }).collect();
-        let mut watched = Vec::new();
+        let mut watched = Watched::default();
         for check in checked.iter().flat_map(|route| &route.checks) {
             let watch = match check.test {
                 FieldTest::Exists(_) => Watch::Presence,
                 _ => Watch::Value,
             };
-            for path in &check.paths {
-                if watched.len() <= path.index() {
-                    watched.resize(path.index() + 1, Watch::No);
-                }
-                if let Some(slot) = watched.get_mut(path.index()) {
-                    *slot = watch.max(*slot);
-                }
-            }
+            check.paths.iter().for_each(|path| watched.add(*path, watch));
         }
         Self { indices, always, watched }
     }
@@ -223,8 +203,14 @@ pub(super) fn append_folded(value: Value<'_>, out: &mut String) {
     let written = match value {
         Value::Null => Ok(()),
         Value::Bool(flag) => write!(out, "{flag}"),
-        Value::Int(number) => write!(out, "{number}"),
-        Value::UInt(number) => write!(out, "{number}"),
+        Value::Int(number) => {
+            append_whole(number < 0, number.unsigned_abs(), out);
+            Ok(())
+        }
+        Value::UInt(number) => {
+            append_whole(false, number, out);
+            Ok(())
+        }
         Value::Float(number) => write!(out, "{number}"),
         Value::Str(text) => {
             fold_into(text, out);
@@ -232,4 +218,37 @@ pub(super) fn append_folded(value: Value<'_>, out: &mut String) {
         }
     };
     debug_assert!(written.is_ok(), "writing to a String does not fail");
+}
+
+/// Appends a whole number: nearly every record has some, and the formatting machinery is slow.
+fn append_whole(is_negative: bool, number: u64, out: &mut String) {
+    if is_negative {
+        out.push('-');
+    }
+    let mut scale = 1;
+    while number / scale >= 10 {
+        scale *= 10;
+    }
+    while scale > 0 {
+        let digit = u8::try_from(number / scale % 10).unwrap_or(0);
+        out.push(char::from(b'0' + digit));
+        scale /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_written_as_usual() {
+        for number in [0, 7, 10, 99, 100, -1, -10, 4_688, i64::MAX, i64::MIN] {
+            let mut text = String::new();
+            append_folded(Value::Int(number), &mut text);
+            assert_eq!(text, number.to_string());
+        }
+        let mut text = String::new();
+        append_folded(Value::UInt(u64::MAX), &mut text);
+        assert_eq!(text, u64::MAX.to_string());
+    }
 }

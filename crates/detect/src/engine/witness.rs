@@ -5,6 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::everyday::EVERYDAY;
 use crate::sigma::{Detection, Expr, Item, Piece, Shape, Test};
 
 /// What holds for nearly every record of its logsource.
@@ -40,11 +41,17 @@ impl Popularity {
 
     /// A guess of how often an item holds.
     pub(super) fn frequency(&self, item: &Item, column: u32) -> u64 {
-        let by_len = |text: &str| 1 + (1_u64 << 12 >> text.len().min(12));
+        let by_len = |text: &str| match EVERYDAY.iter().any(|everyday| everyday.contains(text)) {
+            true => COMMON / 4,
+            false => 1 + (1_u64 << 12 >> text.len().min(12)),
+        };
+        // A word by itself is one of a few that the field takes: `Valid`, `Microsoft Corporation`, `true`.
+        let is_word = |text: &str| text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');
         let test = |test: &Test| match test {
             Test::Text { pattern, .. } => match pattern.shape() {
                 // A number is an event id or a flag, which many events share.
                 Shape::Exact(text) if text.len() <= 5 => 200 + self.of(column, text),
+                Shape::Exact(text) if is_word(text) => 400 + self.of(column, text),
                 Shape::Exact(text) => 20 + self.of(column, text),
                 // Most paths begin in a few places.
                 Shape::Prefix(text) => 50 + by_len(text) + 2 * self.of(column, text),

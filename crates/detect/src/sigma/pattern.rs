@@ -182,6 +182,14 @@ impl Pattern {
 
     /// Whether a text has this form, letter by letter. Time is linear in the text for each run between two `*`.
     pub(crate) fn is_match(&self, text: &str) -> bool {
+        match self.shape() {
+            Shape::Exact(whole) => return text == whole,
+            Shape::Prefix(start) => return text.starts_with(start),
+            Shape::Suffix(end) => return text.ends_with(end),
+            Shape::Contains(part) => return memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some(),
+            Shape::Anything => return true,
+            Shape::Glob => {}
+        }
         let mut runs = self.pieces.split(|piece| *piece == Piece::Any);
         let Some(first) = runs.next() else { return text.is_empty() };
         let Some(mut rest) = after_run(first, text) else { return false };

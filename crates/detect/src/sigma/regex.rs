@@ -18,8 +18,9 @@ const MAX_COMPILED_BYTES: usize = 10 << 20;
 const MAX_LAZY_BYTES: usize = 1 << 20;
 /// Sets of required literals larger than this are no gate.
 const MAX_REQUIRED: usize = 64;
-/// A shorter literal stands in almost every value and gates nothing.
+/// A shorter literal stands in almost every value and gates nothing, unless it has one of these.
 const MIN_REQUIRED_LEN: usize = 3;
+const RARE_BYTES: &[u8] = b"`{}$^|~#@;!*[]<>&";
 
 /// The sub-modifiers of `re`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,6 +39,7 @@ pub(crate) struct Regex {
     flags: Flags,
     matcher: meta::Regex,
     required: Vec<String>,
+    shortest: usize,
 }
 
 /// Why an expression is refused.
@@ -70,7 +72,8 @@ impl Regex {
             .build_from_hir(&hir)
             .map_err(|_| RegexError::TooBig)?;
         let required = required(&hir).unwrap_or_default();
-        Ok(Self { source: source.to_owned(), flags, matcher, required })
+        let shortest = hir.properties().minimum_len().unwrap_or(0);
+        Ok(Self { source: source.to_owned(), flags, matcher, required, shortest })
     }
 
     /// Whether the expression matches somewhere in the text.
@@ -81,6 +84,11 @@ impl Regex {
     /// Where the expression matches first.
     pub(crate) fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
         self.matcher.find(text).map(|found| found.range())
+    }
+
+    /// How many bytes the shortest text that matches has.
+    pub(crate) fn shortest(&self) -> usize {
+        self.shortest
     }
 
     /// Folded texts of which one stands in the folded form of every text that matches; empty when none is known.
@@ -139,11 +147,19 @@ fn required(hir: &Hir) -> Option<Vec<String>> {
         HirKind::Concat(parts) => return required_of_sequence(parts),
         _ => return None,
     };
-    let long_enough = set.iter().all(|literal| literal.len() >= MIN_REQUIRED_LEN);
-    (long_enough && set.len() <= MAX_REQUIRED).then_some(set)
+    (worth(&set) >= MIN_REQUIRED_LEN && set.len() <= MAX_REQUIRED).then_some(set)
 }
 
-/// The best gate of a sequence: a run of literals, or the set of one of its parts; longest shortest literal wins.
+/// How well a set of literals tells values apart: as well as the worst of them, by its length.
+fn worth(set: &[String]) -> usize {
+    let worth = |literal: &String| match literal.bytes().any(|byte| RARE_BYTES.contains(&byte)) {
+        true => literal.len() + MIN_REQUIRED_LEN - 1,
+        false => literal.len(),
+    };
+    set.iter().map(worth).min().unwrap_or(0)
+}
+
+/// The best gate of a sequence: a run of literals, or the set of one of its parts; the one whose worst literal is worth most.
 fn required_of_sequence(parts: &[Hir]) -> Option<Vec<String>> {
     let mut candidates: Vec<Vec<String>> = Vec::new();
     let mut run = String::new();
@@ -156,11 +172,10 @@ fn required_of_sequence(parts: &[Hir]) -> Option<Vec<String>> {
         candidates.extend(required(part));
     }
     candidates.push(vec![run]);
-    let shortest = |set: &Vec<String>| set.iter().map(String::len).min().unwrap_or(0);
     candidates
         .into_iter()
-        .filter(|set| shortest(set) >= MIN_REQUIRED_LEN)
-        .max_by_key(|set| (shortest(set), std::cmp::Reverse(set.len())))
+        .filter(|set| worth(set) >= MIN_REQUIRED_LEN)
+        .max_by_key(|set| (worth(set), std::cmp::Reverse(set.len())))
 }
 
 /// The folded text that this part always is: a literal, or a class of one letter's cases.
@@ -216,6 +231,8 @@ mod tests {
         assert_eq!(required_by("(curl|.*)x"), [""; 0]);
         assert_eq!(required_by("a?b*c"), [""; 0]);
         assert_eq!(required_by("(?i)k{1,2}elvin"), ["elvin"]);
+        assert_eq!(required_by(r#""(?:\{\d\})+"\s*-f"#), ["{"]);
+        assert_eq!(required_by(r"\w+`(?:\w+|-|.)`"), ["`"]);
     }
 
     #[test]

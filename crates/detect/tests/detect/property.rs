@@ -13,6 +13,13 @@ use crate::support::{compiled, record_of};
 const FIELDS: [&str; 3] = ["f", "g", "h"];
 /// The value of a field that no selection asks about.
 const OTHER: &str = "aAbB";
+/// Every other rule is for records of one kind only, so that rules of several logsources share questions.
+const TAXONOMY: &str = "
+logsources:
+- {product: test, formats: [json]}
+- {product: test, service: special, formats: [json], when: {kind: xx}}
+";
+const KINDS: [&str; 2] = ["yy", "xx"];
 
 #[derive(Clone, Debug)]
 enum Ask {
@@ -114,7 +121,9 @@ fn event() -> impl Strategy<Value = Vec<Vec<Json>>> {
 
 impl Rule {
     fn yaml(&self, number: usize) -> String {
-        let mut text = format!("title: r{number}\nid: r{number}\nlogsource: {{product: test}}\ndetection:\n");
+        let service = if number % 2 == 0 { "" } else { ", service: special" };
+        let mut text =
+            format!("title: r{number}\nid: r{number}\nlogsource: {{product: test{service}}}\ndetection:\n");
         for (index, entries) in self.selections.iter().enumerate() {
             text.push_str(&format!("  s{index}:\n"));
             for (field, ask) in entries {
@@ -129,10 +138,10 @@ impl Rule {
         format!("{text}  _k: [{}]\n  condition: {} and _k\n", keywords.join(", "), self.condition.text())
     }
 
-    fn holds(&self, event: &[Vec<Json>]) -> bool {
+    fn holds(&self, event: &[Vec<Json>], kind: &str) -> bool {
         let selection =
             |index: usize| self.selections[index].iter().all(|(field, ask)| ask.holds(&event[*field], event));
-        let all: Vec<Json> = event.iter().flatten().cloned().chain([json!(OTHER)]).collect();
+        let all: Vec<Json> = event.iter().flatten().cloned().chain([json!(OTHER), json!(kind)]).collect();
         let keywords = self.keywords.is_empty() || Ask::Contains(self.keywords.clone()).holds(&all, event);
         keywords && self.condition.holds(&selection, self.selections.len())
     }
@@ -234,8 +243,8 @@ fn glob(pattern: &[char], text: &[char]) -> bool {
     }
 }
 
-fn json(event: &[Vec<Json>]) -> Json {
-    let mut object = Map::from_iter([("other".to_owned(), json!(OTHER))]);
+fn json(event: &[Vec<Json>], kind: &str) -> Json {
+    let mut object = Map::from_iter([("other".to_owned(), json!(OTHER)), ("kind".to_owned(), json!(kind))]);
     for (field, values) in FIELDS.iter().zip(event) {
         match values.as_slice() {
             [] => {}
@@ -256,21 +265,21 @@ proptest! {
     ) {
         let texts: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.yaml(number)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let compilation = compiled(&texts, &Taxonomy::default());
+        let compilation = compiled(&texts, &Taxonomy::from_yaml([("taxonomy", TAXONOMY)]).unwrap());
         prop_assert_eq!(compilation.loaded, rules.len(), "{:?}", compilation.failed);
         let engine = compilation.engine;
         let mut scratch = engine.scratch();
-        for event in &events {
-            let record = record_of("test", Format::Json, &json(event));
+        for (event, kind) in events.iter().zip(KINDS.iter().cycle()) {
+            let record = record_of("test", Format::Json, &json(event, kind));
             let hits: Vec<String> =
                 engine.evaluate(&record, &mut scratch).iter().map(|hit| engine.rule(*hit).id.clone()).collect();
             let expected: Vec<String> = rules
                 .iter()
                 .enumerate()
-                .filter(|(_, rule)| rule.holds(event))
+                .filter(|(number, rule)| (number % 2 == 0 || *kind == "xx") && rule.holds(event, kind))
                 .map(|(number, _)| format!("r{number}"))
                 .collect();
-            prop_assert_eq!(&hits, &expected, "event {} rules\n{}", json(event), texts.join("---\n"));
+            prop_assert_eq!(&hits, &expected, "event {} rules\n{}", json(event, kind), texts.join("---\n"));
         }
     }
 

@@ -5,14 +5,24 @@
 //! the exporter's and not the source's: `_source` around an Elasticsearch document, and the `#attributes` and `#text`
 //! levels with which XML is written as JSON.
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+mod input;
+mod keys;
+
+use std::cell::RefCell;
+
 use wanglou_model::{FieldMap, PathId, Value};
 
 use super::DecodeError;
 use crate::ReadLimits;
+use input::{Fault, Input};
+use keys::{Keys, Led};
 
 /// What errors call this format.
 const NAME: &str = "JSON";
+
+thread_local! {
+    static KEYS: RefCell<Keys> = RefCell::default();
+}
 
 /// Reads one object into `fields`.
 ///
@@ -20,47 +30,27 @@ const NAME: &str = "JSON";
 /// [`DecodeError`] when the text is no single JSON object, or exceeds `limits` in nesting or fields; `fields` then
 /// holds a part of it.
 pub fn decode(text: &str, limits: &ReadLimits, fields: &mut FieldMap) -> Result<(), DecodeError> {
-    match flatten(text, limits, fields, false) {
-        // Half a surrogate pair is no text, yet senders that cut strings in UTF-16 write it: shown as U+FFFD.
-        Err(DecodeError::Malformed { .. }) if text.contains("\\u") => {
-            fields.clear();
-            flatten(text, limits, fields, true)
-        }
-        result => result,
-    }
-}
-
-fn flatten(text: &str, limits: &ReadLimits, fields: &mut FieldMap, lossy: bool) -> Result<(), DecodeError> {
-    let mut parser = sonic_rs::Deserializer::from_str(text);
-    if lossy {
-        parser = parser.utf8_lossy();
-    }
-    let mut out = Output { fields, limits, exceeded: None };
-    let read = Node { out: &mut out, at: At::Path(None), depth: 0 }.deserialize(&mut parser);
-    if let Some(error) = out.exceeded {
-        return Err(error);
-    }
-    read.and_then(|()| parser.end()).map_err(|error| {
-        let message = error.to_string();
-        DecodeError::malformed(NAME, message.lines().next().unwrap_or_default().trim_end_matches(':'))
+    KEYS.with_borrow_mut(|keys| {
+        keys.begin();
+        let mut flattener = Flattener { input: Input::new(text), keys, limits, fields };
+        flattener.document().map_err(|fault| match fault {
+            Fault::Exceeded(what, limit) => DecodeError::TooLarge { what, limit: limit as u64 },
+            Fault::Syntax(what) => {
+                let (line, column) = flattener.input.place();
+                DecodeError::malformed(NAME, format!("{what} (line {line}, column {column})"))
+            }
+        })
     })
 }
 
-struct Output<'m> {
-    fields: &'m mut FieldMap,
-    limits: &'m ReadLimits,
-    exceeded: Option<DecodeError>,
-}
-
-impl Output<'_> {
-    fn exceed<E: serde::de::Error>(&mut self, what: &'static str, limit: usize) -> E {
-        self.exceeded = Some(DecodeError::TooLarge { what, limit: limit as u64 });
-        E::custom(what)
-    }
+struct Flattener<'a> {
+    input: Input<'a>,
+    keys: &'a mut Keys,
+    limits: &'a ReadLimits,
+    fields: &'a mut FieldMap,
 }
 
 /// Where a value stands.
-#[derive(Clone)]
 enum At {
     /// At a path; at the top when none.
     Path(Option<PathId>),
@@ -68,130 +58,129 @@ enum At {
     Untracked(Option<PathId>, String),
 }
 
-impl At {
-    fn child(&self, key: &str, depth: usize) -> Self {
-        match self {
-            Self::Path(None) if depth == 1 && key == "_source" => Self::Path(None),
-            at if key == "#attributes" || key == "#text" => at.clone(),
-            Self::Path(parent) => match PathId::child(*parent, key) {
-                Some(path) => Self::Path(Some(path)),
-                None => Self::Untracked(*parent, key.to_owned()),
+impl Flattener<'_> {
+    fn document(&mut self) -> Result<(), Fault> {
+        self.input.expect(b'{', "not an object")?;
+        self.object(&At::Path(None), 1)?;
+        match self.input.token() {
+            None => Ok(()),
+            Some(_) => Err(Fault::Syntax("something follows the object")),
+        }
+    }
+
+    /// An object whose brace has been read.
+    fn object(&mut self, at: &At, depth: usize) -> Result<(), Fault> {
+        self.check_depth(depth)?;
+        if self.input.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.input.expect(b'"', "an object's key must be a string")?;
+            let child = self.key(at, depth)?;
+            self.input.expect(b':', "no colon after a key")?;
+            self.value(&child, depth)?;
+            if !self.input.take(b',') {
+                return self.input.expect(b'}', "neither comma nor brace after a value");
+            }
+        }
+    }
+
+    /// A list whose bracket has been read.
+    fn list(&mut self, at: &At, depth: usize) -> Result<(), Fault> {
+        self.check_depth(depth)?;
+        if self.input.take(b']') {
+            return Ok(());
+        }
+        loop {
+            self.value(at, depth)?;
+            if !self.input.take(b',') {
+                return self.input.expect(b']', "neither comma nor bracket after a value");
+            }
+        }
+    }
+
+    fn check_depth(&self, depth: usize) -> Result<(), Fault> {
+        let limit = self.limits.nesting;
+        if depth > limit { Err(Fault::Exceeded("nesting", limit)) } else { Ok(()) }
+    }
+
+    /// A key whose quote has been read, turned into the place of its value.
+    #[inline]
+    fn key(&mut self, at: &At, depth: usize) -> Result<At, Fault> {
+        let is_top = depth == 1;
+        if let At::Path(parent) = at
+            && let Some((to, len)) = self.keys.expected(*parent, is_top, self.input.rest())
+        {
+            self.input.skip(len);
+            return Ok(At::Path(to));
+        }
+        self.new_key(at, is_top)
+    }
+
+    fn new_key(&mut self, at: &At, is_top: bool) -> Result<At, Fault> {
+        let mut unescaped = String::new();
+        let name = match self.input.plain_string() {
+            Some(name) => name,
+            None => {
+                self.input.string(&mut (&mut unescaped).into())?;
+                unescaped.as_str()
+            }
+        };
+        Ok(match at {
+            At::Path(parent) => match self.keys.led(*parent, is_top, name) {
+                Led::To(to) => At::Path(to),
+                Led::NoRoom => At::Untracked(*parent, name.to_owned()),
             },
-            Self::Untracked(parent, name) => Self::Untracked(*parent, format!("{name}.{key}")),
-        }
+            At::Untracked(parent, above) if matches!(name, "#attributes" | "#text") => {
+                At::Untracked(*parent, above.clone())
+            }
+            At::Untracked(parent, above) => At::Untracked(*parent, format!("{above}.{name}")),
+        })
     }
-}
 
-/// One value of the document, to be flattened.
-struct Node<'o, 'm> {
-    out: &'o mut Output<'m>,
-    at: At,
-    depth: usize,
-}
+    /// A value below `depth` objects and lists.
+    fn value(&mut self, at: &At, depth: usize) -> Result<(), Fault> {
+        match self.input.token() {
+            Some(b'{') => {
+                self.input.skip(1);
+                return self.object(at, depth + 1);
+            }
+            Some(b'[') => {
+                self.input.skip(1);
+                return self.list(at, depth + 1);
+            }
+            _ => {}
+        }
+        if self.fields.len() >= self.limits.fields {
+            return Err(Fault::Exceeded("the number of fields", self.limits.fields));
+        }
+        if self.input.take(b'"') {
+            return self.text(at);
+        }
+        let value = self.input.scalar()?;
+        self.leaf(at, value);
+        Ok(())
+    }
 
-impl Node<'_, '_> {
-    fn leaf<'v, E: serde::de::Error>(self, value: impl Into<Value<'v>>) -> Result<(), E> {
-        if self.depth == 0 {
-            return Err(E::custom("not an object"));
+    /// A text whose quote has been read.
+    fn text(&mut self, at: &At) -> Result<(), Fault> {
+        if let At::Path(Some(path)) = at {
+            let input = &mut self.input;
+            return self.fields.push_text(*path, |out| input.string(out));
         }
-        if self.out.fields.len() >= self.out.limits.fields {
-            return Err(self.out.exceed("the number of fields", self.out.limits.fields));
-        }
-        match &self.at {
-            At::Path(Some(path)) => self.out.fields.push(*path, value),
+        let mut text = String::new();
+        self.input.string(&mut (&mut text).into())?;
+        self.leaf(at, Value::Str(&text));
+        Ok(())
+    }
+
+    fn leaf(&mut self, at: &At, value: Value<'_>) {
+        match at {
+            At::Path(Some(path)) => self.fields.push(*path, value),
             // Only a scalar under one of the wrappings' names comes here.
-            At::Path(None) => self.out.fields.push_named(None, "_source", value),
-            At::Untracked(parent, name) => self.out.fields.push_named(*parent, name, value),
+            At::Path(None) => self.fields.push_named(None, "_source", value),
+            At::Untracked(parent, name) => self.fields.push_named(*parent, name, value),
         }
-        Ok(())
-    }
-
-    fn deeper<E: serde::de::Error>(&mut self) -> Result<usize, E> {
-        let limit = self.out.limits.nesting;
-        if self.depth >= limit { Err(self.out.exceed("nesting", limit)) } else { Ok(self.depth + 1) }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Node<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.leaf(Value::Null)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<(), E> {
-        self.leaf(flag)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<(), E> {
-        self.leaf(number)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
-        self.leaf(i64::try_from(number).map_or(Value::UInt(number), Value::Int))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
-        self.leaf(Value::Float(number))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        self.leaf(text)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        if self.depth == 0 {
-            return Err(A::Error::custom("not an object"));
-        }
-        let depth = self.deeper()?;
-        while list.next_element_seed(Node { out: self.out, at: self.at.clone(), depth })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
-        let depth = self.deeper()?;
-        while let Some(at) = object.next_key_seed(Key { parent: &self.at, depth })? {
-            object.next_value_seed(Node { out: self.out, at, depth })?;
-        }
-        Ok(())
-    }
-}
-
-/// A key, to be turned into the place of its value.
-struct Key<'p> {
-    parent: &'p At,
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = At;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<At, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = At;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<At, E> {
-        Ok(self.parent.child(key, self.depth))
     }
 }
 
