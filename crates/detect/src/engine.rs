@@ -2,10 +2,12 @@
 //!
 //! The cost of a record depends on its own size and on what it nearly matches, not on the number of rules:
 //! 1. the router says which logsources the record belongs to; only their columns and rules are in question;
-//! 2. each value of the record goes once through its column, which holds the questions of all rules on that field;
-//! 3. a rule's condition is evaluated only when one of its *witnesses* holds: items without which it cannot match.
-//!    A rule that can match without any (a pure `not`, or a test for null) is looked at for every record of its
-//!    logsource.
+//! 2. each value of the record is looked at for *witnesses*: of each rule the items without which it cannot match and
+//!    which are likely to hold most rarely. Most values hold none, and that is found out by a look at a few bytes
+//!    ([`sieve`]);
+//! 3. a rule's condition is evaluated only when one of its witnesses holds. Its other items are asked about then: one
+//!    by one what is cheap, in one pass over the field what is not. A rule that can match without any witness (a pure
+//!    `not`, or a test for null) is looked at for every record of its logsource.
 //!
 //! Semantics where the specification leaves room: a field that occurs several times matches when one of its values
 //! does. Missing and null are the same to `field: null`; an empty text is neither. `neq` is the negation of equality,

@@ -21,7 +21,9 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
         while let Some(character) = chars.next().filter(|character| !character.is_ascii()) {
             match character {
                 // Chinese, Japanese and Korean have no case.
-                '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => out.push(character),
+                '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => {
+                    out.push(character)
+                }
                 'ſ' => out.push('s'),
                 _ => out.extend(character.to_lowercase()),
             }

@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use wanglou_model::{
-    FieldMap, Format, Kinds, PathId, Product, Record, UNKNOWN_PRODUCT, Watch, Watched,
-};
+use wanglou_model::{FieldMap, Format, Kinds, PathId, Product, Record, UNKNOWN_PRODUCT, Watch, Watched};
 
 use crate::Parsers;
 

@@ -153,7 +153,8 @@ mod tests {
                 },
             )
         };
-        let a = fields(&[("kind.channel", "a".into()), ("kind.flag", 1_i64.into()), ("kind.other", "x".into())]);
+        let a =
+            fields(&[("kind.channel", "a".into()), ("kind.flag", 1_i64.into()), ("kind.other", "x".into())]);
         let same = fields(&[("kind.channel", "a".into()), ("kind.flag", 2_i64.into())]);
         assert_eq!((decide(&a), decide(&same), decide(&a)), (1, 1, 1));
         let others = [

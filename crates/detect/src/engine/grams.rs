@@ -7,6 +7,8 @@
 //! cache is missed a byte, and what is compared at a place is bounded by the literals that share an anchor, whatever
 //! the value.
 
+use std::sync::LazyLock;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::column::Seen;
@@ -20,9 +22,9 @@ const MIN_PACKED_BYTES: usize = 64;
 /// The literals.
 #[derive(Debug, Default)]
 pub(super) struct Grams {
-    long: Table<4, 2>,
-    middling: Table<3, 2>,
-    short: Table<2, 1>,
+    long: Table<4>,
+    middling: Table<3>,
+    short: Pairs,
     /// Literals of one byte.
     single: Vec<(u8, u32)>,
     /// For few literals: tells quicker that none is there.
@@ -43,7 +45,7 @@ impl Grams {
         Self {
             long: Table::new(&of(5..usize::MAX)),
             middling: Table::new(&of(4..5)),
-            short: Table::new(&of(2..4)),
+            short: Pairs::new(&of(2..4)),
             single: singles.iter().filter_map(|(text, id)| Some((*text.first()?, *id))).collect(),
             packed: packed
                 .then(|| aho_corasick::packed::Searcher::new(literals.iter().map(|(text, _)| text)))
@@ -83,9 +85,12 @@ impl Grams {
     }
 }
 
-/// Literals by anchors of `N` bytes, each with one for each place modulo `STRIDE`.
+/// Every so many places of a value are looked at; a literal has as many anchors.
+const STRIDE: usize = 2;
+
+/// Literals by anchors of `N` bytes, three or four, each with one for each place modulo `STRIDE`.
 #[derive(Debug, Default)]
-struct Table<const N: usize, const STRIDE: usize> {
+struct Table<const N: usize> {
     sieve: Sieve,
     /// Sorted by their anchors.
     literals: Vec<Literal>,
@@ -103,9 +108,9 @@ struct Literal {
     ends: (u8, u8),
 }
 
-impl<const N: usize, const STRIDE: usize> Table<N, STRIDE> {
+impl<const N: usize> Table<N> {
     fn new(literals: &[(&[u8], u32)]) -> Self {
-        let mut anchored = anchors::<N, STRIDE>(literals);
+        let mut anchored = anchors::<N>(literals);
         anchored.sort_unstable();
         let mut table = Self::default();
         let mut starts = Vec::with_capacity(literals.len());
@@ -130,10 +135,22 @@ impl<const N: usize, const STRIDE: usize> Table<N, STRIDE> {
         if self.sieve.is_empty() {
             return;
         }
-        for (step, window) in text.array_windows::<N>().step_by(STRIDE).enumerate() {
-            let anchor = u64::from(anchor_of(window));
+        // Four bytes are read at once, also where three are meant.
+        const MASK: [u32; 5] = [0, 0xff, 0xffff, 0x00ff_ffff, u32::MAX];
+        let mask = MASK.get(N).copied().unwrap_or(u32::MAX);
+        for (step, window) in text.array_windows::<4>().step_by(STRIDE).enumerate() {
+            let anchor = u64::from(u32::from_le_bytes(*window) & mask);
             if self.sieve.may_have(anchor) {
                 self.verify(text, step * STRIDE, anchor, seen, found);
+            }
+        }
+        // The last three bytes begin no window of four.
+        if N == 3
+            && let Some(window) = text.last_chunk::<N>()
+        {
+            let anchor = u64::from(anchor_of(window));
+            if self.sieve.may_have(anchor) {
+                self.verify(text, text.len() - N, anchor, seen, found);
             }
         }
     }
@@ -162,17 +179,117 @@ impl<const N: usize, const STRIDE: usize> Table<N, STRIDE> {
     }
 }
 
+/// Literals of two or three bytes, by two bytes: every pair has a bit of its own.
+#[derive(Debug, Default)]
+struct Pairs {
+    bits: Vec<u64>,
+    /// Sorted by their pairs.
+    literals: Vec<Short>,
+    /// For few literals in long texts: a search for each is quicker.
+    searches: Vec<(memchr::memmem::Finder<'static>, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Short {
+    pair: u16,
+    /// What stands before the pair, or behind it.
+    before: Option<u8>,
+    behind: Option<u8>,
+    id: u32,
+}
+
+/// So many short literals are searched for one by one.
+const MAX_SEARCHES: usize = 4;
+
+impl Pairs {
+    fn new(literals: &[(&[u8], u32)]) -> Self {
+        let mut pairs = Self::default();
+        if literals.is_empty() {
+            return pairs;
+        }
+        if literals.len() <= MAX_SEARCHES {
+            let search = |(bytes, id): &(&[u8], u32)| (memchr::memmem::Finder::new(bytes).into_owned(), *id);
+            pairs.searches = literals.iter().map(search).collect();
+        }
+        pairs.bits = vec![0; (1 << 16) / 64];
+        let common = |pair: &[u8; 2]| pair.iter().map(|byte| commonness(*byte)).sum::<u32>();
+        for (bytes, id) in literals {
+            let rarest = bytes.array_windows::<2>().enumerate().min_by_key(|(_, pair)| common(pair));
+            let Some((at, pair)) = rarest else { continue };
+            let before = at.checked_sub(1).and_then(|before| bytes.get(before)).copied();
+            let behind = bytes.get(at + 2).copied();
+            let pair = u16::from_le_bytes(*pair);
+            if let Some(word) = pairs.bits.get_mut(usize::from(pair / 64)) {
+                *word |= 1 << (pair % 64);
+            }
+            pairs.literals.push(Short { pair, before, behind, id: *id });
+        }
+        pairs.literals.sort_unstable_by_key(|short| short.pair);
+        pairs
+    }
+
+    #[inline]
+    fn find(&self, text: &[u8], seen: &mut Seen<'_>, found: &mut impl FnMut(&mut Seen<'_>, u32)) {
+        if self.literals.is_empty() {
+            return;
+        }
+        if text.len() >= MIN_PACKED_BYTES && !self.searches.is_empty() {
+            for (search, id) in &self.searches {
+                if !seen.contains(*id) && search.find(text).is_some() {
+                    found(seen, *id);
+                }
+            }
+            return;
+        }
+        for (at, window) in text.array_windows::<2>().enumerate() {
+            let pair = u16::from_le_bytes(*window);
+            let word = self.bits.get(usize::from(pair / 64)).copied().unwrap_or(0);
+            if word >> (pair % 64) & 1 != 0 {
+                self.verify(text, at, pair, seen, found);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn verify(
+        &self,
+        text: &[u8],
+        at: usize,
+        pair: u16,
+        seen: &mut Seen<'_>,
+        found: &mut impl FnMut(&mut Seen<'_>, u32),
+    ) {
+        let before = at.checked_sub(1).and_then(|before| text.get(before)).copied();
+        let behind = text.get(at + 2).copied();
+        let first = self.literals.partition_point(|short| short.pair < pair);
+        let here = self.literals.get(first..).unwrap_or_default();
+        for short in here.iter().take_while(|short| short.pair == pair) {
+            let fits = |wanted: Option<u8>, is: Option<u8>| wanted.is_none() || wanted == is;
+            if fits(short.before, before) && fits(short.behind, behind) && !seen.contains(short.id) {
+                found(seen, short.id);
+            }
+        }
+    }
+}
+
+static EVERYDAY_THREES: LazyLock<FxHashSet<u32>> = LazyLock::new(everyday::<3>);
+static EVERYDAY_FOURS: LazyLock<FxHashSet<u32>> = LazyLock::new(everyday::<4>);
+
+/// What would be bad anchors.
+fn everyday<const N: usize>() -> FxHashSet<u32> {
+    EVERYDAY.iter().flat_map(|text| text.as_bytes().array_windows::<N>().map(anchor_of)).collect()
+}
+
 /// For each literal and each place modulo `STRIDE`: its anchor, its index and where the anchor stands in it.
 ///
 /// What is everywhere in logs is a bad anchor; rules name what is common in data too (`.exe`, `\windows\`), so what many
 /// literals hold is likely to be common there; letters of everyday words are likelier than others; and a run of one
 /// byte is padding that may be endless.
-fn anchors<const N: usize, const STRIDE: usize>(literals: &[(&[u8], u32)]) -> Vec<(u32, usize, u32)> {
-    let windows = |bytes: &[u8]| -> Vec<u32> { bytes.array_windows::<N>().map(anchor_of).collect() };
-    let everyday: FxHashSet<u32> = EVERYDAY.iter().flat_map(|text| windows(text.as_bytes())).collect();
+fn anchors<const N: usize>(literals: &[(&[u8], u32)]) -> Vec<(u32, usize, u32)> {
+    let everyday = if N == 3 { &*EVERYDAY_THREES } else { &*EVERYDAY_FOURS };
     let mut holders: FxHashMap<u32, u32> = FxHashMap::default();
-    for anchor in literals.iter().flat_map(|(bytes, _)| windows(bytes)) {
-        *holders.entry(anchor).or_default() += 1;
+    for window in literals.iter().flat_map(|(bytes, _)| bytes.array_windows::<N>()) {
+        *holders.entry(anchor_of(window)).or_default() += 1;
     }
     let mut sharing: FxHashMap<u32, u32> = FxHashMap::default();
     let mut anchored = Vec::with_capacity(literals.len() * STRIDE);
@@ -233,7 +350,7 @@ mod tests {
         #[test]
         fn finds_what_trying_each_finds(
             literals in prop::collection::btree_set("[abé]{1,7}", 0..90),
-            text in "[abé]{0,40}",
+            text in "[abé]{0,40}|[abé]{60,90}",
         ) {
             let numbered: Vec<(&str, u32)> = literals.iter().map(String::as_str).zip(0..).collect();
             let grams = Grams::new(&numbered);

@@ -1,19 +1,18 @@
 //! From a few bytes of a value to the literals that they may belong to, quickly when there are none: a table of bits
-//! that fits the first-level cache answers for nearly all bytes that matter to nobody. Each key sets two bits of one
-//! word, so that other bytes find both set by chance about once in two hundred times.
+//! that nearly always fits the first-level cache answers for nearly all bytes that matter to nobody.
 
 use std::ops::Range;
 
-/// Bits for each key.
-const BITS_PER_KEY: usize = 32;
-/// The table's size limits, as powers of two: 64 bits and 32 KiB.
-const LOG_BITS: std::ops::RangeInclusive<u32> = 6..=18;
+/// Bits for each key, so that bytes that matter to none find a bit set by chance once in so often.
+const BITS_PER_KEY: usize = 64;
+/// The table's size limits, as powers of two: 64 bits and 64 KiB.
+const LOG_BITS: std::ops::RangeInclusive<u32> = 6..=19;
 
 /// Keys, and for each a range of what is sorted by them.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
     words: Vec<u64>,
-    log_words: u32,
+    shift: u32,
     /// Open addressing; an empty range is an empty place.
     places: Vec<(u64, Range<u32>)>,
 }
@@ -28,8 +27,7 @@ impl Sieve {
         let log_bits = wanted.clamp(*LOG_BITS.start(), *LOG_BITS.end());
         let mut sieve = Self {
             words: vec![0; 1 << (log_bits - 6)],
-            // By rotation, for one word would be a shift by all bits.
-            log_words: log_bits - 6,
+            shift: 64 - log_bits,
             places: vec![(0, 0..0); (keys.len() * 2).next_power_of_two()],
         };
         let mut first = 0;
@@ -43,9 +41,9 @@ impl Sieve {
 
     fn insert(&mut self, key: u64, range: Range<u32>) {
         let hash = hash(key);
-        let word = index(hash.rotate_left(self.log_words)) & self.last_word();
-        if let Some(word) = self.words.get_mut(word) {
-            *word |= bits(hash);
+        let bit = hash >> self.shift;
+        if let Some(word) = self.words.get_mut(index(bit / 64)) {
+            *word |= 1 << (bit % 64);
         }
         let mask = self.places.len() - 1;
         let mut at = place(hash) & mask;
@@ -65,14 +63,8 @@ impl Sieve {
     /// Whether there may be such a key; that there is none is nearly always said. For a sieve that is not empty.
     #[inline]
     pub(super) fn may_have(&self, key: u64) -> bool {
-        let hash = hash(key);
-        let word = self.words.get(index(hash.rotate_left(self.log_words)) & self.last_word());
-        word.is_some_and(|word| word & bits(hash) == bits(hash))
-    }
-
-    #[inline]
-    fn last_word(&self) -> usize {
-        self.words.len().wrapping_sub(1)
+        let bit = hash(key) >> self.shift;
+        self.words.get(index(bit / 64)).is_some_and(|word| word >> (bit % 64) & 1 != 0)
     }
 
     /// What is sorted under a key. For a sieve that is not empty.
@@ -94,12 +86,6 @@ impl Sieve {
 #[inline]
 fn hash(key: u64) -> u64 {
     key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-/// Two bits of a word.
-#[inline]
-fn bits(hash: u64) -> u64 {
-    1 << (hash >> 46 & 63) | 1 << (hash >> 40 & 63)
 }
 
 #[inline]

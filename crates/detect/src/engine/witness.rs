@@ -46,7 +46,8 @@ impl Popularity {
             false => 1 + (1_u64 << 12 >> text.len().min(12)),
         };
         // A word by itself is one of a few that the field takes: `Valid`, `Microsoft Corporation`, `true`.
-        let is_word = |text: &str| text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');
+        let is_word =
+            |text: &str| text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');
         let test = |test: &Test| match test {
             Test::Text { pattern, .. } => match pattern.shape() {
                 // A number is an event id or a flag, which many events share.

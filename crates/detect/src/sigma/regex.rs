@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(required_by("(curl|.*)x"), [""; 0]);
         assert_eq!(required_by("a?b*c"), [""; 0]);
         assert_eq!(required_by("(?i)k{1,2}elvin"), ["elvin"]);
-        assert_eq!(required_by(r#""(?:\{\d\})+"\s*-f"#), ["{"]);
+        assert_eq!(required_by(r#""(?:\{\d\})+"\s*-f"#), ["}"]);
         assert_eq!(required_by(r"\w+`(?:\w+|-|.)`"), ["`"]);
     }
 

@@ -186,6 +186,8 @@ impl Flattener<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str) -> Result<serde_json::Value, DecodeError> {
@@ -244,5 +246,76 @@ mod tests {
             read(r#"{"a":"x\ud83d","b":"y"}"#).unwrap(),
             serde_json::json!([["a", "x\u{fffd}"], ["b", "y"]])
         );
+    }
+
+    /// The pairs that a document's tree gives, in order.
+    fn flattened(value: &serde_json::Value, path: &str, pairs: &mut Vec<serde_json::Value>) {
+        use serde_json::Value as Json;
+        match value {
+            Json::Object(object) => {
+                for (key, value) in object {
+                    let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    flattened(value, &below, pairs);
+                }
+            }
+            Json::Array(list) => list.iter().for_each(|value| flattened(value, path, pairs)),
+            leaf => pairs.push(serde_json::json!([path, leaf])),
+        }
+    }
+
+    fn document() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value as Json;
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            any::<i32>().prop_map(|eighths| Json::from(f64::from(eighths) / 8.0)),
+            "[a-z\\\\\"/é中\u{1f512}\n\u{1}]{0,20}".prop_map(Json::from),
+        ];
+        let key = "[ab]{1,2}|[a\\\\\"é\n]{1,3}";
+        let tree = leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::vec((key, inner), 0..4)
+                    .prop_map(|pairs| Json::Object(pairs.into_iter().collect())),
+            ]
+        });
+        prop::collection::vec((key, tree), 0..4).prop_map(|pairs| Json::Object(pairs.into_iter().collect()))
+    }
+
+    proptest! {
+        /// Read one after the other, so that keys are expected and expectations fail.
+        #[test]
+        fn reads_what_serde_reads(documents in prop::collection::vec(document(), 1..6)) {
+            for document in &documents {
+                for text in [document.to_string(), serde_json::to_string_pretty(document).unwrap()] {
+                    let mut pairs = Vec::new();
+                    flattened(&serde_json::from_str(&text).unwrap(), "", &mut pairs);
+                    prop_assert_eq!(read(&text), Ok(pairs.into()), "{}", text);
+                }
+            }
+        }
+
+        /// A character lost, doubled or put in makes most documents malformed: both say so, or both read them.
+        #[test]
+        fn refuses_what_serde_refuses(
+            document in document(),
+            at in any::<prop::sample::Index>(),
+            lost in 0..3_usize,
+            put in "[\\[\\]{}\":,0-9eE.+\\-tnu \\\\]{0,2}",
+        ) {
+            let chars: Vec<char> = document.to_string().chars().collect();
+            let at = at.index(chars.len());
+            let (head, tail) = chars.split_at(at);
+            let text: String = head.iter().copied().chain(put.chars()).chain(tail.iter().skip(lost).copied()).collect();
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(value) if value.is_object() => {
+                    // Of a key that stands twice, a tree keeps one value.
+                    prop_assert!(read(&text).is_ok(), "{}", text);
+                }
+                _ => prop_assert!(read(&text).is_err() || text.contains("\\u"), "{}", text),
+            }
+        }
     }
 }

@@ -143,7 +143,8 @@ impl<'t> Input<'t> {
 
     fn four_digits(&mut self) -> Result<u32, Fault> {
         let digits = self.rest().first_chunk::<4>().ok_or(ENDS)?;
-        let code = digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?));
+        let code =
+            digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?));
         self.at += 4;
         code.ok_or(Fault::Syntax("`\\u` wants four hexadecimal digits"))
     }
