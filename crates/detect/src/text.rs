@@ -22,7 +22,7 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
             match character {
                 // Chinese, Japanese and Korean have no case.
                 '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => {
-                    out.push(character)
+                    out.push(character);
                 }
                 'ſ' => out.push('s'),
                 _ => out.extend(character.to_lowercase()),
