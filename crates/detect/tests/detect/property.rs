@@ -121,7 +121,7 @@ fn event() -> impl Strategy<Value = Vec<Vec<Json>>> {
 
 impl Rule {
     fn yaml(&self, number: usize) -> String {
-        let service = if number % 2 == 0 { "" } else { ", service: special" };
+        let service = if number.is_multiple_of(2) { "" } else { ", service: special" };
         let mut text =
             format!("title: r{number}\nid: r{number}\nlogsource: {{product: test{service}}}\ndetection:\n");
         for (index, entries) in self.selections.iter().enumerate() {
@@ -276,7 +276,7 @@ proptest! {
             let expected: Vec<String> = rules
                 .iter()
                 .enumerate()
-                .filter(|(number, rule)| (number % 2 == 0 || *kind == "xx") && rule.holds(event, kind))
+                .filter(|(number, rule)| (number.is_multiple_of(2) || *kind == "xx") && rule.holds(event, kind))
                 .map(|(number, _)| format!("r{number}"))
                 .collect();
             prop_assert_eq!(&hits, &expected, "event {} rules\n{}", json(event, kind), texts.join("---\n"));
