@@ -2,6 +2,7 @@
 //! floor measured in the same run.
 
 mod ingest;
+mod lake;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Of `ingest`: how long to send as fast as possible
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Of `lake`: how many events
+    #[arg(long, default_value_t = 3_000_000)]
+    events: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -47,6 +51,8 @@ enum Name {
     Ingest,
     /// Correlation by type, as values and groups grow, beside rsigma's
     Correlate,
+    /// The event store with invented telemetry, beside DuckDB and chdb where the Python of `WANGLOU_ENGINES` has them
+    Lake,
 }
 
 /// One measured figure.
@@ -68,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             ingest::measure(&args.binary.clone().map_or_else(built, Ok)?, args.seconds)?
         }
         Name::Correlate => [peers(&["groups"])?, peers(&["correlate"])?].concat(),
+        Name::Lake => lake::measure(&args.profile, args.events)?,
     };
     for row in &rows {
         say(&format!(

@@ -1,5 +1,8 @@
 //! `wanglou lake`: what the event store holds, whether it is whole, and keeping it small.
 
+mod bench;
+mod traffic;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,8 @@ enum Task {
     Stats(Place),
     /// Merges small files and deletes what nobody needs; the platform does so by itself while it runs
     Compact(Place),
+    /// Measures the store on this machine with invented telemetry: one JSON object a figure
+    Bench(bench::Args),
 }
 
 #[derive(clap::Args)]
@@ -50,6 +55,7 @@ Examples:
   wanglou lake check --data-dir /var/lib/wanglou
   wanglou lake stats --data-dir /var/lib/wanglou --format json
   wanglou lake compact --data-dir /var/lib/wanglou     with the platform stopped
+  wanglou lake bench --dir /var/tmp/bench --events 5000000
 
 Exit codes: 0 whole, 1 a file is damaged or missing, 2 the store cannot be read, 64 wrong usage.";
 
@@ -61,6 +67,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             Task::Check(place) => check(place).await,
             Task::Stats(place) => stats(place).await,
             Task::Compact(place) => compact(place).await,
+            Task::Bench(args) => bench::run(args).await.map(|()| ExitStatus::CLEAN),
         }
     })
 }
