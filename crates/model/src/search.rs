@@ -135,7 +135,14 @@ impl fmt::Display for Expression {
             },
             Self::And(parts) => list(f, parts, "and"),
             Self::Or(parts) => list(f, parts, "or"),
-            Self::Field(condition) => write!(f, "{}{}", condition.field, condition.test),
+            Self::Field(Condition { field, test, .. }) => {
+                let test = test.to_string();
+                match test.strip_prefix(':') {
+                    // Without the space it would read as a path on a drive or as a URL.
+                    Some(value) if value.starts_with(['\\', '/']) => write!(f, "{field}: {value}"),
+                    _ => write!(f, "{field}{test}"),
+                }
+            }
             Self::Text(pattern) => write!(f, "{pattern}"),
         }
     }

@@ -112,7 +112,7 @@ fn stands_by_trying(before: &str, after: &str, text: &str) -> bool {
 }
 
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof![any::<String>(), "[a-c*?\\\\\"' ():：（）-]{0,6}", "[a-z]{1,5}"]
+    prop_oneof![any::<String>(), "[a-c*?\\\\\"' ():：（）/\\[\\]{}<>=!-]{0,6}", "[a-z]{1,5}"]
 }
 
 fn any_pattern() -> impl Strategy<Value = Pattern> {
@@ -126,7 +126,7 @@ fn any_pattern() -> impl Strategy<Value = Pattern> {
 }
 
 fn any_field() -> impl Strategy<Value = Field> {
-    prop::sample::select(vec!["user", "src_ip", "a.b[].c", "源地址", "x-y"]).prop_map(Field::named)
+    prop::sample::select(vec!["user", "src_ip", "a.b[].c", "源地址", "x-y", "b", "http"]).prop_map(Field::named)
 }
 
 fn any_condition() -> impl Strategy<Value = Expression> {
