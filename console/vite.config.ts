@@ -28,6 +28,8 @@ export default defineConfig({
   },
   test: {
     environment: 'happy-dom',
+    // A busy machine is no fault of the page.
+    testTimeout: 30_000,
     include: ['tests/**/*.test.ts'],
     setupFiles: ['tests/setup.ts'],
   },

@@ -44,7 +44,7 @@ async function page(lines: LedgerLine[], { diskFull = false, hours = [] as Ledge
     { global: { plugins: [router, [VueQueryPlugin, { queryClient: new QueryClient() }]] } },
   )
   await flushPromises()
-  await vi.waitFor(() => expect(wrapper.find('tbody td .log').exists()).toBe(true))
+  await vi.waitFor(() => expect(wrapper.find('tbody td .log').exists()).toBe(true), { timeout: 10_000 })
   return wrapper
 }
 
@@ -93,7 +93,7 @@ describe('the ledger on screen', () => {
   it('shows each hour with its reasons, what is missing in red', async () => {
     const hour = { ...LINE, hour: '2026-11-22T08:00:00Z', rejected: 5, reasons: [{ stage: 'rejected', kind: 'malformed', count: 5 }], unaccounted: -5, balanced: false }
     const wrapper = await page([LINE], { hours: [hour] })
-    await vi.waitFor(() => expect(wrapper.find('.danger').exists()).toBe(true))
+    await vi.waitFor(() => expect(wrapper.find('.danger').exists()).toBe(true), { timeout: 10_000 })
     expect(wrapper.find('.danger').text()).toBe('-5')
     expect(wrapper.text()).toContain('格式有误 5')
   })

@@ -145,8 +145,9 @@ export const en: Messages = {
     collection: 'Collection health',
     toCollection: 'Details',
     unbalanced: 'The ledger does not add up: {sources}. This is a fault of the platform: see Collection and report it.',
-    correlationLost:
-      'Correlation rules missed something since the start: {evicted} open windows forgotten for want of room, {late} events too late, {lost} times begun anew. Give them more memory ([correlation] in wanglou.toml) or narrow the rules.',
+    windowsEvicted: '{count} open correlation windows were forgotten for want of memory: attacks may have been missed. Give them more ([correlation] in wanglou.toml) or narrow the rules.',
+    windowsLost: 'Correlation windows began anew {count} times: attacks may have been missed. The platform’s own log says why.',
+    windowsLate: '{count} events came too late for correlation rules that look at the order of events; lateness_secs in wanglou.toml makes them wait longer.',
     windows: '{count} correlation window open | {count} correlation windows open',
     noSources: 'No source is connected',
     noSourcesNext: 'Connect one: this panel then shows whether it still sends.',

@@ -143,8 +143,9 @@ export const zhCN = {
     collection: '采集健康',
     toCollection: '采集详情',
     unbalanced: '账目不平：{sources}。这是平台缺陷，请到采集页查看并上报。',
-    correlationLost:
-      '启动以来关联规则有遗漏：因容量不足丢弃 {evicted} 个未关闭的窗口，{late} 条日志到得太晚，{lost} 次从头开始。请在配置文件的关联设置中加大内存，或收窄规则。',
+    windowsEvicted: '因内存不足丢弃了 {count} 个未关闭的关联窗口，可能漏报。请在配置文件的关联设置中加大内存，或收窄规则。',
+    windowsLost: '关联窗口有 {count} 次从头计数，可能漏报；原因见平台运行日志。',
+    windowsLate: '{count} 条日志到得太晚，看重先后次序的关联规则未计入；可在配置文件的关联设置中加长等待。',
     windows: '{count} 个关联窗口未关闭',
     noSources: '还没有接入任何来源',
     noSourcesNext: '先接入一个来源，日志到达后这里会显示它是否还在发送。',
