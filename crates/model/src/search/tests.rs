@@ -126,7 +126,8 @@ fn any_pattern() -> impl Strategy<Value = Pattern> {
 }
 
 fn any_field() -> impl Strategy<Value = Field> {
-    prop::sample::select(vec!["user", "src_ip", "a.b[].c", "源地址", "x-y", "b", "http"]).prop_map(Field::named)
+    prop::sample::select(vec!["user", "src_ip", "a.b[].c", "源地址", "x-y", "b", "http"])
+        .prop_map(Field::named)
 }
 
 fn any_condition() -> impl Strategy<Value = Expression> {
