@@ -6,16 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::{TlsAcceptor, rustls};
 use wanglou_model::SourceId;
 
-use super::connection::Connection;
-use super::{Counters, Delivery, DropReason, Framer, stopped};
-
-/// How long to wait after the kernel refused to accept (no file descriptors left), so as not to spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+use super::connection::{Acceptor, Connection};
+use super::{Counters, Delivery, DropReason, stopped};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
@@ -117,52 +113,26 @@ impl SyslogTcp {
     ///
     /// # Errors
     /// None at present: a failing connection ends alone, a failing accept is tried again.
-    pub async fn run(
-        self,
-        out: mpsc::Sender<Delivery>,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> io::Result<()> {
-        let slots = Arc::new(Semaphore::new(self.config.max_connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stopped(&mut shutdown) => break,
-                () = out.closed() => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = self.listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(source = %self.config.source, %error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                self.counters.add_dropped(DropReason::TooManyConnections, 1);
-                tracing::warn!(source = %self.config.source, %peer, "connection refused: too many");
-                continue;
-            };
-            let connection = Connection {
-                source: self.config.source.clone(),
-                framer: Framer::new(self.config.max_frame_bytes),
-                idle: Duration::from_secs(self.config.idle_timeout_secs),
-                counters: Arc::clone(&self.counters),
-                out: out.clone(),
-            };
-            let shutdown = shutdown.clone();
-            let tls = self.tls.clone();
-            connections.spawn(async move {
+    pub async fn run(self, out: mpsc::Sender<Delivery>, shutdown: watch::Receiver<bool>) -> io::Result<()> {
+        let acceptor = Acceptor {
+            source: self.config.source,
+            max_frame_bytes: self.config.max_frame_bytes,
+            max_connections: self.config.max_connections,
+            idle: Duration::from_secs(self.config.idle_timeout_secs),
+            counters: self.counters,
+            out,
+        };
+        let tls = self.tls;
+        let serve = move |connection: Connection, stream, peer, shutdown| {
+            let tls = tls.clone();
+            async move {
                 match tls {
                     None => connection.receive(stream, shutdown).await,
                     Some(tls) => connection.shake_hands(tls, stream, peer, shutdown).await,
                 }
-                drop(slot);
-            });
-        }
-        while connections.join_next().await.is_some() {}
+            }
+        };
+        acceptor.run(|context| self.listener.poll_accept(context), serve, shutdown).await;
         Ok(())
     }
 }

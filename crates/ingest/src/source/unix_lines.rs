@@ -8,15 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 use wanglou_model::SourceId;
 
-use super::connection::Connection;
-use super::{Counters, Delivery, DropReason, Framer, stopped};
+use super::connection::{Acceptor, Connection};
+use super::{Counters, Delivery};
 
-/// How long to wait after the kernel refused to accept (no file descriptors left), so as not to spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Who may write: the platform's user and group, of which the senders must be.
 const MODE: u32 = 0o660;
 
@@ -89,49 +86,18 @@ impl UnixLines {
     ///
     /// # Errors
     /// None at present: a failing connection ends alone, a failing accept is tried again.
-    pub async fn run(
-        self,
-        out: mpsc::Sender<Delivery>,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> io::Result<()> {
-        let slots = Arc::new(Semaphore::new(self.config.max_connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stopped(&mut shutdown) => break,
-                () = out.closed() => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = self.listener.accept() => accepted,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(source = %self.config.source, %error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                self.counters.add_dropped(DropReason::TooManyConnections, 1);
-                tracing::warn!(source = %self.config.source, "connection refused: too many");
-                continue;
-            };
-            let connection = Connection {
-                source: self.config.source.clone(),
-                framer: Framer::new(self.config.max_frame_bytes),
-                // A program of this machine that is gone closes its end.
-                idle: Duration::MAX,
-                counters: Arc::clone(&self.counters),
-                out: out.clone(),
-            };
-            let shutdown = shutdown.clone();
-            connections.spawn(async move {
-                connection.receive(stream, shutdown).await;
-                drop(slot);
-            });
-        }
-        while connections.join_next().await.is_some() {}
+    pub async fn run(self, out: mpsc::Sender<Delivery>, shutdown: watch::Receiver<bool>) -> io::Result<()> {
+        let acceptor = Acceptor {
+            source: self.config.source,
+            max_frame_bytes: self.config.max_frame_bytes,
+            max_connections: self.config.max_connections,
+            // A program of this machine that is gone closes its end.
+            idle: Duration::MAX,
+            counters: self.counters,
+            out,
+        };
+        let serve = |connection: Connection, stream, _peer, shutdown| connection.receive(stream, shutdown);
+        acceptor.run(|context| self.listener.poll_accept(context), serve, shutdown).await;
         // A socket that nobody listens on only misleads; when it is gone already, all is well.
         _ = std::fs::remove_file(&self.config.path);
         Ok(())
