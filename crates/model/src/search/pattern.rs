@@ -79,7 +79,8 @@ impl Pattern {
         if let Some(literal) = self.as_literal() {
             return literal.eq_ignore_ascii_case(text);
         }
-        matches_whole(&self.pieces, text.as_bytes())
+        let bytes = text.as_bytes();
+        stands_at(&self.pieces, bytes, 0, |at| at == bytes.len()) == Fit::Here
     }
 
     /// Whether a part of the text looks like it, and does not begin or end inside a word: between two ASCII letters or
@@ -99,7 +100,7 @@ impl Pattern {
             let here = text.get(start).map(u8::to_ascii_lowercase);
             let may_begin = first.is_none_or(|first| here == Some(first));
             if may_begin && (open_start || is_border(text, start)) {
-                match stands_at(pieces, text, start) {
+                match stands_at(pieces, text, start, |at| is_border(text, at)) {
                     Fit::Here => return true,
                     Fit::NotHere => {}
                     Fit::Nowhere => return false,
@@ -136,16 +137,14 @@ fn is_border(text: &[u8], at: usize) -> bool {
     !(is_word(at.checked_sub(1)) && is_word(Some(at)))
 }
 
-/// Whether the pieces fit from `start` on, ending at a border unless they end in `*`.
-fn stands_at(pieces: &[Piece], text: &[u8], start: usize) -> Fit {
+/// Whether the pieces fit from `start` on, to a place that may be the end unless they end in `*`.
+fn stands_at(pieces: &[Piece], text: &[u8], start: usize, may_end: impl Fn(usize) -> bool) -> Fit {
     // Where to go on when the pieces after the last `*` do not fit: it takes one byte more.
     let mut retry: Option<(usize, usize)> = None;
     let (mut piece, mut at) = (0, start);
     loop {
         let fits = match pieces.get(piece) {
-            None if matches!(pieces.last(), Some(Piece::Any)) || is_border(text, at) => {
-                return Fit::Here;
-            }
+            None if matches!(pieces.last(), Some(Piece::Any)) || may_end(at) => return Fit::Here,
             None => None,
             Some(Piece::Any) => {
                 retry = Some((piece + 1, at));
@@ -161,30 +160,6 @@ fn stands_at(pieces: &[Piece], text: &[u8], start: usize) -> Fit {
             }
             (None, Some(_)) => return Fit::Nowhere,
             (None, None) => return Fit::NotHere,
-        };
-    }
-}
-
-fn matches_whole(pieces: &[Piece], text: &[u8]) -> bool {
-    let mut retry: Option<(usize, usize)> = None;
-    let (mut piece, mut at) = (0, 0);
-    loop {
-        let fits = match pieces.get(piece) {
-            None if at == text.len() || matches!(pieces.last(), Some(Piece::Any)) => return true,
-            None => None,
-            Some(Piece::Any) => {
-                retry = Some((piece + 1, at));
-                Some(at)
-            }
-            Some(other) => after(other, text, at),
-        };
-        (piece, at) = match (fits, retry) {
-            (Some(next), _) => (piece + 1, next),
-            (None, Some((again, from))) if from < text.len() => {
-                retry = Some((again, from + 1));
-                (again, from + 1)
-            }
-            _ => return false,
         };
     }
 }
