@@ -20,6 +20,7 @@ use super::App;
 use super::ingest::{full, is_gzip, read_body, unpack, weight};
 use super::problem::{Kind, Problem};
 use crate::platform::decode::decode;
+use crate::platform::room::Place;
 use crate::state::Secret;
 
 /// The source whose token the request carries, in whichever way its sender writes it.
@@ -57,16 +58,21 @@ fn token(authorization: &str) -> Option<String> {
     }
 }
 
-/// Reads a body and unpacks it.
-async fn body(app: &App, source: &SourceId, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+/// Reads a body and unpacks it. Its place is kept for as long as what was made of it takes memory: until it is durable.
+async fn body(
+    app: &App,
+    source: &SourceId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Place, Bytes), Problem> {
     let is_gzip = is_gzip(headers)?;
-    let _room = app.platform.bodies.try_enter(source, weight(headers)).map_err(|_none_left| full())?;
+    let place = app.platform.bodies.try_enter(source, weight(headers)).map_err(|_none_left| full())?;
     let body = read_body(body).await?;
     if !is_gzip {
-        return Ok(body);
+        return Ok((place, body));
     }
     let unpacked = tokio::task::spawn_blocking(move || unpack(&body)).await;
-    unpacked.map_err(|error| Problem::internal(&error))?
+    Ok((place, unpacked.map_err(|error| Problem::internal(&error))??))
 }
 
 /// Makes frames durable. Answers for each frame why it cannot be read, if so; those are dead letters.

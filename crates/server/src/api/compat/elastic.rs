@@ -136,7 +136,7 @@ async fn bulk(State(app): State<App>, RawQuery(query): RawQuery, headers: Header
 
 async fn take(app: &App, headers: &HeaderMap, sent: Body) -> Result<Vec<Item>, Problem> {
     let source = source(app, headers).await?;
-    let body = body(app, &source, headers, sent).await?;
+    let (_place, body) = body(app, &source, headers, sent).await?;
     let (mut items, frames) = read(&body)?;
     // Documents with ids of their own are the same when they come again; without ids two equal ones are two.
     let is_named = !frames.is_empty() && items.iter().all(|item| item.id.is_some());

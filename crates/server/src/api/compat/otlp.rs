@@ -188,7 +188,7 @@ async fn take(
     read: impl FnOnce(Bytes) -> Result<ExportLogsServiceRequest, Problem> + Send + 'static,
 ) -> Result<ExportLogsServiceResponse, Problem> {
     let source = source(app, headers).await?;
-    let body = body(app, &source, headers, sent).await?;
+    let (_place, body) = body(app, &source, headers, sent).await?;
     let mut decoder = FrameDecoder::new(std::sync::Arc::clone(&app.platform.catalog));
     let frames = tokio::task::spawn_blocking(move || frames(&read(body)?, &mut decoder));
     let frames = frames.await.map_err(|error| Problem::internal(&error))??;

@@ -53,7 +53,7 @@ async fn events(
 ) -> Response {
     let taken = async {
         let source = source(&app, &headers).await?;
-        let body = body(&app, &source, &headers, sent).await?;
+        let (_place, body) = body(&app, &source, &headers, sent).await?;
         let mut decoder = FrameDecoder::new(std::sync::Arc::clone(&app.platform.catalog));
         let read = tokio::task::spawn_blocking(move || read(&body, &mut decoder));
         let frames = match read.await.map_err(|error| Problem::internal(&error))? {
@@ -69,7 +69,7 @@ async fn events(
 async fn raw(State(app): State<App>, RawQuery(query): RawQuery, headers: HeaderMap, sent: Body) -> Response {
     let taken = async {
         let source = source(&app, &headers).await?;
-        let body = body(&app, &source, &headers, sent).await?;
+        let (_place, body) = body(&app, &source, &headers, sent).await?;
         let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let frames: Vec<Bytes> =
             lines.filter(|line| !line.trim_ascii().is_empty()).map(|line| body.slice_ref(line)).collect();
@@ -90,7 +90,7 @@ struct Acks {
 async fn acknowledged(State(app): State<App>, headers: HeaderMap, sent: Body) -> Response {
     let asked = async {
         let source = source(&app, &headers).await?;
-        let body = body(&app, &source, &headers, sent).await?;
+        let (_place, body) = body(&app, &source, &headers, sent).await?;
         Ok::<_, Problem>(serde_json::from_slice::<Acks>(&body).unwrap_or(Acks { acks: Vec::new() }))
     };
     match asked.await {
